@@ -1,1 +1,1 @@
-export {}
+export { AttuneError, type ErrorCode } from './error.ts'
