@@ -1,1 +1,7 @@
 export { AttuneError, type ErrorCode } from './error.ts'
+export { compileJs, evaluate, type Lookup, lookupArray } from './evaluate.ts'
+export { apply, constant, Expr, fixed, MAX_INTEGER, type Operand, toExpr, variable } from './expr.ts'
+export { nodes, rewrite, same, signature, substitute, tableReads, tables, uniforms, variables } from './graph.ts'
+export { OPS, type OpName, type OpSpec, type ScalarType } from './ops.ts'
+export { assertMask, b, chain, h, k, kv, q, s } from './scores.ts'
+export { sameTable, Table, type TableOptions, table } from './table.ts'
