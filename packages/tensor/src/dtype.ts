@@ -27,7 +27,8 @@ export const sameStorage = (a: Storage, b: Storage): boolean => storageName(a) =
 /** Bytes of `elements` values laid out along the last axis; a packed row must be a whole number of blocks. */
 export function bytesOf(t: Storage, elements: number): number {
   if (!isCodec(t)) return BYTES[t] * elements
-  if (elements % t.block !== 0) throw new AttuneError('ERR_SHAPE', `${t.name} stores blocks of ${t.block} values, not ${elements}`, { codec: t.name, elements })
+  if (elements % t.block !== 0)
+    throw new AttuneError('ERR_SHAPE', `${t.name} stores blocks of ${t.block} values, not ${elements}`, { codec: t.name, elements })
   return (elements / t.block) * t.bytes
 }
 

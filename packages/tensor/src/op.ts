@@ -23,7 +23,11 @@ export interface Op<A = any> {
   /** The op in terms of other ops. Must give the same values as any kernel, within the kernel's tolerance. */
   compose?(inputs: readonly Tensor[], attrs: A): Tensor[]
   /** A primitive's meaning. Inputs are dense; returns dense outputs of the inferred (resolved) shapes, in input order of `infer`. */
-  loops?(inputs: readonly Dense[], attrs: A, outputs: readonly { dtype: Storage; shape: readonly number[] }[]): (Float32Array | Int32Array | Uint8Array)[]
+  loops?(
+    inputs: readonly Dense[],
+    attrs: A,
+    outputs: readonly { dtype: Storage; shape: readonly number[] }[],
+  ): (Float32Array | Int32Array | Uint8Array)[]
   /** Gradients of the inputs given gradients of the outputs; `undefined` where an input has none. Ops without it differentiate through `compose`. */
   vjp?(inputs: readonly Tensor[], outputs: readonly Tensor[], grads: readonly (Tensor | undefined)[], attrs: A): (Tensor | undefined)[]
   /** `alias[i] = j`: output i is input j updated in place (a state buffer). */

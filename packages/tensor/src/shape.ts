@@ -41,7 +41,11 @@ export function broadcast(...shapes: (readonly Dim[])[]): Dim[] {
     for (const s of shapes) {
       const d = s[i - rank + s.length]
       if (d === undefined || d === 1 || d === out) continue
-      if (out !== 1) throw new AttuneError('ERR_SHAPE', `shapes ${shapes.map(showShape).join(' and ')} do not broadcast at axis ${i}`, { shapes: shapes.map(showShape), axis: i })
+      if (out !== 1)
+        throw new AttuneError('ERR_SHAPE', `shapes ${shapes.map(showShape).join(' and ')} do not broadcast at axis ${i}`, {
+          shapes: shapes.map(showShape),
+          axis: i,
+        })
       out = d
     }
     return out
@@ -51,7 +55,8 @@ export function broadcast(...shapes: (readonly Dim[])[]): Dim[] {
 /** Normalises a possibly negative axis. */
 export function axisOf(axis: number, rank: number): number {
   const a = axis < 0 ? axis + rank : axis
-  if (!Number.isInteger(a) || a < 0 || a >= rank) throw new AttuneError('ERR_SHAPE', `axis ${axis} is outside a tensor of rank ${rank}`, { axis, rank })
+  if (!Number.isInteger(a) || a < 0 || a >= rank)
+    throw new AttuneError('ERR_SHAPE', `axis ${axis} is outside a tensor of rank ${rank}`, { axis, rank })
   return a
 }
 
@@ -60,6 +65,7 @@ export type LengthValues = ReadonlyMap<Length, number>
 export const resolve = (d: Dim, values: LengthValues): number => {
   if (typeof d === 'number') return d
   const v = values.get(d)
-  if (v === undefined || v < 0 || v > d.max) throw new AttuneError('ERR_SHAPE', `length '${d.name}' is ${v}, capacity ${d.max}`, { length: d.name, value: v, max: d.max })
+  if (v === undefined || v < 0 || v > d.max)
+    throw new AttuneError('ERR_SHAPE', `length '${d.name}' is ${v}, capacity ${d.max}`, { length: d.name, value: v, max: d.max })
   return v
 }

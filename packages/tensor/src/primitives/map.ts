@@ -1,0 +1,111 @@
+import { AttuneError, compileJs, derivative, type Expr, substitute, tables, variable } from '@attune/expr'
+import type { Dense } from '../device.ts'
+import { isCodec, type Storage } from '../dtype.ts'
+import type { Op } from '../op.ts'
+import { broadcast, type Dim, product, showShape } from '../shape.ts'
+import { call1, type Tensor } from '../tensor.ts'
+import { sumTo } from './sum-to.ts'
+
+/**
+ * Elementwise map. Inputs `0 … arity-1` broadcast to the output and are the Expr's variables `x0 …`; the output index along axis j is
+ * the variable `i<j>`; the remaining inputs are the operands of `tables(expr)`, in that order, read by index.
+ */
+export interface MapAttrs {
+  readonly expr: Expr
+  readonly arity: number
+  readonly dtype: Storage
+  /** Extra axes the output has beyond the inputs' broadcast (index maps). */
+  readonly shape: readonly Dim[]
+}
+
+export const map: Op<MapAttrs> = {
+  name: 'map',
+  infer: (inputs, { arity, dtype, shape }) => [{ dtype, shape: broadcast(...inputs.slice(0, arity).map(t => t.shape), shape) }],
+  loops(inputs, { expr, arity }, [out]) {
+    const rank = out.shape.length
+    const names = [...inputs.slice(0, arity).map((_, i) => `x${i}`), ...out.shape.map((_, i) => `i${i}`)]
+    const operands = tables(expr).map(t => t.value as Tensor)
+    const f = compileJs(expr, names, (operand, index) => readTable(inputs[arity + operands.indexOf(operand as Tensor)], index))
+    const args = new Array<number>(names.length).fill(0)
+    const data = alloc(out.dtype, product(out.shape))
+    const steps = inputs.slice(0, arity).map(t => denseSteps(t.shape, rank))
+    const index = new Array<number>(rank).fill(0)
+    for (let n = 0; n < data.length; n++) {
+      for (let j = 0; j < arity; j++) {
+        let at = 0
+        for (let a = 0; a < rank; a++) at += index[a] * steps[j][a]
+        args[j] = inputs[j].data[at]
+      }
+      for (let a = 0; a < rank; a++) args[arity + a] = index[a]
+      data[n] = f(args)
+      for (let a = rank - 1; a >= 0 && ++index[a] === out.shape[a]; a--) index[a] = 0
+    }
+    return [data]
+  },
+  vjp(inputs, _outputs, [grad], { expr, arity, dtype }) {
+    if (!grad || (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16')) return inputs.map(() => undefined)
+    return inputs.map((x, i) => {
+      if (i >= arity || x.dtype === 'i32' || x.dtype === 'bool' || x.dtype === 'u8') return undefined
+      const d = derivative(expr, variable(`x${i}`, 'f32'))
+      if (d.op === 'const' && d.value === 0) return undefined
+      const g = mapExpr(variable(`x${arity}`, 'f32').mul(d), [...inputs.slice(0, arity), grad], {
+        dtype: 'f32',
+        extra: tables(expr).map(t => t.value as Tensor),
+      })
+      return sumTo(g, x.shape)
+    })
+  },
+}
+
+/** Traces `f` over the inputs and appends an elementwise map. */
+export function mapWith(
+  f: (...x: Expr[]) => Expr,
+  inputs: readonly Tensor[],
+  options: { dtype?: Storage; shape?: readonly Dim[] } = {},
+): Tensor {
+  return mapExpr(f(...inputs.map((t, i) => variable(`x${i}`, varType(t.dtype)))), inputs, options)
+}
+
+export function mapExpr(
+  expr: Expr,
+  inputs: readonly Tensor[],
+  { dtype, shape = [] }: { dtype?: Storage; shape?: readonly Dim[]; extra?: readonly Tensor[] } = {},
+): Tensor {
+  const operands = tables(expr).map(t => t.value as Tensor)
+  return call1(map, [...inputs, ...operands], { expr, arity: inputs.length, dtype: dtype ?? expr.type, shape })
+}
+
+/** Type an Expr variable has for a storage type. */
+export const varType = (t: Storage): 'f32' | 'i32' | 'bool' => (t === 'bool' ? 'bool' : t === 'i32' || t === 'u8' ? 'i32' : 'f32')
+
+/** The typed array a dense value of this type uses in JS loops. */
+export function alloc(dtype: Storage, n: number): Float32Array | Int32Array | Uint8Array {
+  if (isCodec(dtype)) throw new AttuneError('ERR_DTYPE', `an op cannot write ${dtype.name}`, { codec: dtype.name })
+  return dtype === 'i32' ? new Int32Array(n) : dtype === 'u8' || dtype === 'bool' ? new Uint8Array(n) : new Float32Array(n)
+}
+
+/** Element steps of a dense operand broadcast to `rank` axes. */
+export function denseSteps(shape: readonly number[], rank: number): number[] {
+  const steps = new Array<number>(rank).fill(0)
+  let step = 1
+  for (let i = shape.length - 1; i >= 0; i--) {
+    steps[rank - shape.length + i] = shape[i] === 1 ? 0 : step
+    step *= shape[i]
+  }
+  return steps
+}
+
+function readTable(t: Dense, index: readonly number[]): number {
+  let at = 0
+  for (let a = 0; a < t.shape.length; a++) {
+    if (!(index[a] >= 0 && index[a] < t.shape[a]))
+      throw new AttuneError('ERR_EXPR', `table read at (${index.join(', ')}) is outside ${showShape(t.shape)}`, {
+        index: [...index],
+        shape: t.shape,
+      })
+    at = at * t.shape[a] + index[a]
+  }
+  return t.data[at]
+}
+
+export { substitute }
