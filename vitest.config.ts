@@ -1,8 +1,23 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
-/** One root runner: packages are read from source through their `attune-source` export condition, nothing is built first. */
+const conditions = ['attune-source', 'node', 'import', 'default']
+const inside = (group: string) => (existsSync(group) ? readdirSync(group).map(name => `${group}/${name}`) : [])
+
+/** A project per package; packages are read from source through their `attune-source` export condition, nothing is built first. */
 export default defineConfig({
-  resolve: { conditions: ['attune-source'] },
-  ssr: { resolve: { conditions: ['attune-source', 'node', 'import', 'default'] } },
-  test: { include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'internal/**/*.test.ts'], testTimeout: 60_000 },
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [...inside('packages'), ...inside('apps'), 'internal'].map(dir => ({
+      resolve: { conditions },
+      ssr: { resolve: { conditions } },
+      test: {
+        name: dir.replace(/^.*\//, ''),
+        include: [`${dir}/**/*.test.ts`],
+        exclude: ['**/node_modules/**', '**/dist/**'],
+        testTimeout: 60_000,
+      },
+    })),
+  },
 })

@@ -1,0 +1,29 @@
+import { spawn } from 'node:child_process'
+import { root } from '../lib/workspace.mjs'
+
+/**
+ * Runs a command in the repository's root and collects what it prints.
+ * @param {{ file: string, args: string[], env?: Record<string, string>, cwd?: string, shell?: boolean }} command
+ * @returns {Promise<{ code: number, output: string }>}
+ */
+export function run({ file, args, env = {}, cwd = root, shell = false }) {
+  return new Promise(done => {
+    const child = spawn(file, args, { cwd, shell, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', text => (output += text))
+    child.stderr.on('data', text => (output += text))
+    child.on('error', error => done({ code: 1, output: `${output}${error.message}\n` }))
+    child.on('close', (code, signal) => done({ code: code ?? 1, output: signal ? `${output}ended by ${signal}\n` : output }))
+  })
+}
+
+/**
+ * npm's own `npx`, also where only the npm that runs this script is known.
+ * @param {string[]} args
+ */
+export function npx(args) {
+  const npm = process.env.npm_execpath
+  if (npm?.endsWith('npm-cli.js')) return { file: process.execPath, args: [npm, 'exec', '--yes', '--', ...args] }
+  const windows = process.platform === 'win32'
+  return { file: windows ? 'npx.cmd' : 'npx', args: ['--yes', ...args], shell: windows }
+}

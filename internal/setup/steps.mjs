@@ -1,0 +1,67 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { filesBelow, stampOf } from '../lib/stamp.mjs'
+import { entries, packages, root } from '../lib/workspace.mjs'
+import { npx } from './run.mjs'
+
+/** @typedef {{ name: string, saying: string, stamp(): string, outputs(): string[], command(): Parameters<typeof import('./run.mjs').run>[0] }} Step */
+
+const manifests = () => [
+  join(root, 'package.json'),
+  join(root, 'internal/package.json'),
+  ...packages().map(p => join(p.dir, 'package.json')),
+]
+const isTest = (/** @type {string} */ name) => /\.test\.ts$/.test(name)
+
+/** @type {Step} */
+export const installStep = {
+  name: 'install',
+  saying: 'installing dependencies',
+  stamp: () => stampOf([join(root, 'pnpm-lock.yaml'), join(root, 'pnpm-workspace.yaml'), ...manifests()], [process.version]),
+  outputs: () => ['node_modules/.modules.yaml', 'node_modules/tsup'],
+  command: () => ({ ...npx([pnpm(), 'install', '--frozen-lockfile', '--prefer-offline']), env: { CI: 'true' } }),
+}
+
+/** @type {Step} */
+export const buildStep = {
+  name: 'build',
+  saying: 'building JavaScript',
+  stamp: () =>
+    stampOf([
+      join(root, 'pnpm-lock.yaml'),
+      ...filesBelow(join(root, 'internal/build')),
+      ...packages().flatMap(p => [join(p.dir, 'package.json'), ...filesBelow(join(p.dir, 'src'), name => !isTest(name))]),
+    ]),
+  outputs: () => packages().flatMap(p => Object.keys(entries(p)).map(name => `${p.path}/dist/${name}.js`)),
+  command: () => ({ file: process.execPath, args: [join(root, 'internal/build/quick.mjs')] }),
+}
+
+const kernels = join(root, 'packages/backend-cpu')
+
+/** Compiles the C++ kernels; that script keeps its own cache, the stamp only saves starting it. @type {Step} */
+export const kernelStep = {
+  name: 'kernels',
+  saying: 'building CPU kernels',
+  stamp: () =>
+    stampOf(
+      filesBelow(kernels, name => !isTest(name)),
+      [process.version, process.platform, process.arch, compiler()],
+    ),
+  outputs: () => [],
+  command: () => ({
+    file: process.execPath,
+    args: existsSync(join(kernels, 'build/build.mjs')) ? [join(kernels, 'build/build.mjs')] : ['-e', ''],
+  }),
+}
+
+/** pnpm in exactly the version that package.json pins. */
+const pnpm = () => String(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager)
+
+/** The first C++ compiler that a build could find: one that appears later must lead to a new build. */
+function compiler() {
+  const names = [process.env.CXX, 'c++', 'g++', 'clang++', 'cl.exe'].filter(name => name)
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  for (const name of names)
+    for (const folder of ['', ...folders]) if (existsSync(join(folder, String(name)))) return join(folder, String(name))
+  return 'no compiler'
+}
