@@ -17,9 +17,10 @@ struct Launch {
   uint8_t *pointers[32];
   union { int64_t i; double f; } params[96];
   int32_t bindings, count, threads;
-  template <class T = float> T *p(int i) const { return (T *)pointers[i]; } // null when the binding is { none: true }
-  int64_t n(int i) const { return params[i].i; }
-  float f(int i) const { return (float)params[i].f; }
+  // always_inline: a shared inline function could be linked from the wrong instruction set's object
+  template <class T = float> __attribute__((always_inline)) T *p(int i) const { return (T *)pointers[i]; } // null when the binding is { none: true }
+  __attribute__((always_inline)) int64_t n(int i) const { return params[i].i; }
+  __attribute__((always_inline)) float f(int i) const { return (float)params[i].f; }
 };
 
 struct Kernel {
