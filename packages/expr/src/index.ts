@@ -1,7 +1,22 @@
+export {
+  assertIntegers,
+  compileMap,
+  HEADER_SIZE,
+  INSTRUCTION_SIZE,
+  type MapProgram,
+  OPCODES,
+  OUTPUT,
+  runMap,
+  type TableData,
+} from './bytecode.ts'
+export { derivative } from './derivative.ts'
+export { c, cuda, type Dialect, js, wgsl } from './dialects.ts'
 export { AttuneError, type ErrorCode } from './error.ts'
 export { compileJs, evaluate, type Lookup, lookupArray } from './evaluate.ts'
 export { apply, constant, Expr, fixed, MAX_INTEGER, type Operand, toExpr, variable } from './expr.ts'
 export { nodes, rewrite, same, signature, substitute, tableReads, tables, uniforms, variables } from './graph.ts'
 export { OPS, type OpName, type OpSpec, type ScalarType } from './ops.ts'
+export { prelude, print, printBlock } from './print.ts'
 export { assertMask, b, chain, h, k, kv, q, s } from './scores.ts'
+export { simplify } from './simplify.ts'
 export { sameTable, Table, type TableOptions, table } from './table.ts'
