@@ -153,7 +153,7 @@ export function attendOf(operands: AttendOperands, options: AttendOptions = {}):
     lse: options.lse ?? false,
     mass: options.mass ?? false,
   }
-  const extra = [...(score ? tables(score) : []), ...(mask ? tables(mask) : [])].map(t => t.value as Tensor)
+  const extra = [...(score ? tables(score) : []), ...(mask ? tables(mask) : [])].map(t => t.operand as Tensor)
   const r = call(attend, [...names.map(n => operands[n]!), ...extra], attrs)
   return { out: r[0], lse: attrs.lse ? r[1] : undefined, mass: attrs.mass ? r[r.length - 1] : undefined }
 }

@@ -1,8 +1,8 @@
-import { AttuneError, compileJs, derivative, type Expr, substitute, tables, variable } from '@attune/expr'
+import { AttuneError, compileJs, derivative, type Expr, tables, variable } from '@attune/expr'
 import type { Dense } from '../device.ts'
 import { isCodec, type Storage } from '../dtype.ts'
 import type { Op } from '../op.ts'
-import { broadcast, type Dim, product, showShape } from '../shape.ts'
+import { broadcast, type Dim, product } from '../shape.ts'
 import { call1, type Tensor } from '../tensor.ts'
 import { sumTo } from './sum-to.ts'
 
@@ -24,7 +24,7 @@ export const map: Op<MapAttrs> = {
   loops(inputs, { expr, arity }, [out]) {
     const rank = out.shape.length
     const names = [...inputs.slice(0, arity).map((_, i) => `x${i}`), ...out.shape.map((_, i) => `i${i}`)]
-    const operands = tables(expr).map(t => t.value as Tensor)
+    const operands = tables(expr).map(t => t.operand as Tensor)
     const f = compileJs(expr, names, (operand, index) => readTable(inputs[arity + operands.indexOf(operand as Tensor)], index))
     const args = new Array<number>(names.length).fill(0)
     const data = alloc(out.dtype, product(out.shape))
@@ -50,7 +50,6 @@ export const map: Op<MapAttrs> = {
       if (d.op === 'const' && d.value === 0) return undefined
       const g = mapExpr(variable(`x${arity}`, 'f32').mul(d), [...inputs.slice(0, arity), grad], {
         dtype: 'f32',
-        extra: tables(expr).map(t => t.value as Tensor),
       })
       return sumTo(g, x.shape)
     })
@@ -69,9 +68,9 @@ export function mapWith(
 export function mapExpr(
   expr: Expr,
   inputs: readonly Tensor[],
-  { dtype, shape = [] }: { dtype?: Storage; shape?: readonly Dim[]; extra?: readonly Tensor[] } = {},
+  { dtype, shape = [] }: { dtype?: Storage; shape?: readonly Dim[] } = {},
 ): Tensor {
-  const operands = tables(expr).map(t => t.value as Tensor)
+  const operands = tables(expr).map(t => t.operand as Tensor)
   return call1(map, [...inputs, ...operands], { expr, arity: inputs.length, dtype: dtype ?? expr.type, shape })
 }
 
@@ -95,17 +94,11 @@ export function denseSteps(shape: readonly number[], rank: number): number[] {
   return steps
 }
 
-function readTable(t: Dense, index: readonly number[]): number {
+function readTable(t: Dense, index: readonly number[]): number | undefined {
   let at = 0
   for (let a = 0; a < t.shape.length; a++) {
-    if (!(index[a] >= 0 && index[a] < t.shape[a]))
-      throw new AttuneError('ERR_EXPR', `table read at (${index.join(', ')}) is outside ${showShape(t.shape)}`, {
-        index: [...index],
-        shape: t.shape,
-      })
+    if (!(index[a] >= 0 && index[a] < t.shape[a])) return undefined
     at = at * t.shape[a] + index[a]
   }
   return t.data[at]
 }
-
-export { substitute }
