@@ -1,9 +1,11 @@
-import { AttuneError, compileJs, derivative, type Expr, tables, variable } from '@attune/expr'
+import { AttuneError, compileJs, constant, derivative, type Expr, sameTable, type Table, tableReads, tables, variable } from '@attune/expr'
 import type { Dense } from '../device.ts'
-import { isCodec, type Storage } from '../dtype.ts'
+import { isCodec, isFloat, type Storage } from '../dtype.ts'
 import type { Op } from '../op.ts'
-import { broadcast, type Dim, product } from '../shape.ts'
+import { broadcast, capacity, type Dim, product } from '../shape.ts'
 import { call1, type Tensor } from '../tensor.ts'
+import { fill } from './create.ts'
+import { scatterRows } from './gather.ts'
 import { sumTo } from './sum-to.ts'
 
 /**
@@ -43,18 +45,37 @@ export const map: Op<MapAttrs> = {
     return [data]
   },
   vjp(inputs, _outputs, [grad], { expr, arity, dtype }) {
-    if (!grad || (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16')) return inputs.map(() => undefined)
-    return inputs.map((x, i) => {
-      if (i >= arity || x.dtype === 'i32' || x.dtype === 'bool' || x.dtype === 'u8') return undefined
-      const d = derivative(expr, variable(`x${i}`, 'f32'))
+    if (!grad || !isFloat(dtype)) return inputs.map(() => undefined)
+    // Gradient of the expression with respect to one of its leaves, times the output's gradient.
+    const through = (wrt: Expr): Tensor | undefined => {
+      const d = derivative(expr, wrt)
       if (d.op === 'const' && d.value === 0) return undefined
-      const g = mapExpr(variable(`x${arity}`, 'f32').mul(d), [...inputs.slice(0, arity), grad], {
-        dtype: 'f32',
-      })
-      return sumTo(g, x.shape)
+      return mapExpr(variable(`x${arity}`, 'f32').mul(d), [...inputs.slice(0, arity), grad], { dtype: 'f32' })
+    }
+    return inputs.map((x, i) => {
+      if (!isFloat(x.dtype)) return undefined
+      if (i >= arity) return tableGrad(expr, tables(expr)[i - arity], x, inputs.slice(0, arity), grad.shape, through)
+      const g = through(variable(`x${i}`, 'f32'))
+      return g && sumTo(g, x.shape)
     })
   },
 }
+
+/** Scatter-adds the gradient of each read of a table to the element that was read. */
+function tableGrad(expr: Expr, of: Table, x: Tensor, inputs: readonly Tensor[], shape: readonly Dim[], through: (wrt: Expr) => Tensor | undefined): Tensor | undefined {
+  const width = x.shape.map(capacity)
+  let total: Tensor | undefined
+  for (const read of tableReads(expr)) {
+    if (!sameTable(read.table!, of)) continue
+    const g = through(read)
+    if (!g) continue
+    const at = read.args.reduce((flat, index, a) => flat.mul(width[a]).add(index), constant(0, 'i32'))
+    const index = mapExpr(at, inputs, { dtype: 'i32', shape })
+    total = scatterFlat(total ?? fill(0, [product(width), 1]), index, g)
+  }
+  return total?.reshape(x.shape)
+}
+const scatterFlat = (total: Tensor, index: Tensor, g: Tensor): Tensor => scatterRows(total, index, g.unsqueeze(g.rank), 'add')
 
 /** Traces `f` over the inputs and appends an elementwise map. */
 export function mapWith(

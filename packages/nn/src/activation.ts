@@ -1,0 +1,17 @@
+import { gelu, geluTanh, relu, silu } from '@attune/ops'
+import { AttuneError, type Expr } from '@attune/expr'
+
+/** Activations by the names `hidden_act` uses in config.json. */
+export const activations: Readonly<Record<string, (x: Expr) => Expr>> = {
+  silu,
+  swish: silu,
+  gelu,
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  relu,
+}
+export function activation(name: string): (x: Expr) => Expr {
+  const f = activations[name]
+  if (!f) throw new AttuneError('ERR_UNSUPPORTED', `hidden_act '${name}' is not one of ${Object.keys(activations).join(', ')}`, { hidden_act: name })
+  return f
+}
