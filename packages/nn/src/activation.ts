@@ -1,5 +1,5 @@
-import { gelu, geluTanh, relu, silu } from '@attune/ops'
 import { AttuneError, type Expr } from '@attune/expr'
+import { gelu, geluTanh, relu, silu } from '@attune/ops'
 
 /** Activations by the names `hidden_act` uses in config.json. */
 export const activations: Readonly<Record<string, (x: Expr) => Expr>> = {
@@ -12,6 +12,9 @@ export const activations: Readonly<Record<string, (x: Expr) => Expr>> = {
 }
 export function activation(name: string): (x: Expr) => Expr {
   const f = activations[name]
-  if (!f) throw new AttuneError('ERR_UNSUPPORTED', `hidden_act '${name}' is not one of ${Object.keys(activations).join(', ')}`, { hidden_act: name })
+  if (!f)
+    throw new AttuneError('ERR_UNSUPPORTED', `hidden_act '${name}' is not one of ${Object.keys(activations).join(', ')}`, {
+      hidden_act: name,
+    })
   return f
 }

@@ -1,6 +1,15 @@
 import { linearOf } from '@attune/ops'
 import { AttuneError, type Constant, constantTensor, dense, gatherRows, type Tensor } from '@attune/tensor'
-import { type Bound, type LinearSpec, type ParamSpec, type ParamTree, type ParamValue, type ParamValues, size, weightShape } from './params.ts'
+import {
+  type Bound,
+  type LinearSpec,
+  type ParamSpec,
+  type ParamTree,
+  type ParamValue,
+  type ParamValues,
+  size,
+  weightShape,
+} from './params.ts'
 
 /** Turns parameter specs and their weights into the functions and tensors that a `forward` uses. Shapes are checked here, once. */
 export function bindParams<T extends ParamTree>(tree: T, values: ParamValues, prefix = ''): Bound<T> {
@@ -22,8 +31,17 @@ function bindOne(spec: ParamSpec, value: ParamValue, path: string): unknown {
   const want = weightShape(spec)
   const have = value.weight.shape
   if (want.length !== have.length || want.some((n, i) => n !== have[i]))
-    throw new AttuneError('ERR_SHAPE', `parameter '${path}' has shape (${have.join(', ')}), the spec says (${want.join(', ')})`, { path, have, want })
-  if (spec.kind === 'linear' && spec.bias !== (value.bias !== undefined)) throw new AttuneError('ERR_ARGUMENT', `parameter '${path}' ${spec.bias ? 'lacks its bias' : 'has a bias that its spec does not name'}`, { path })
+    throw new AttuneError('ERR_SHAPE', `parameter '${path}' has shape (${have.join(', ')}), the spec says (${want.join(', ')})`, {
+      path,
+      have,
+      want,
+    })
+  if (spec.kind === 'linear' && spec.bias !== (value.bias !== undefined))
+    throw new AttuneError(
+      'ERR_ARGUMENT',
+      `parameter '${path}' ${spec.bias ? 'lacks its bias' : 'has a bias that its spec does not name'}`,
+      { path },
+    )
   const weight = tensorOf(value.weight)
   if (spec.kind === 'vector') return weight
   if (spec.kind === 'embedding') return { lookup: (ids: Tensor) => gatherRows(weight, ids), project: (x: Tensor) => linearOf(x, weight) }

@@ -72,10 +72,12 @@ export const weightShape = (spec: ParamSpec): readonly number[] =>
 /** Numbers in a tree, biases included. */
 export function countParams(tree: ParamTree): number {
   let n = 0
-  for (const [, spec] of walkParams(tree)) n += weightShape(spec).reduce((a, b) => a * b, 1) + (spec.kind === 'linear' && spec.bias ? size(spec.out) : 0)
+  for (const [, spec] of walkParams(tree))
+    n += weightShape(spec).reduce((a, b) => a * b, 1) + (spec.kind === 'linear' && spec.bias ? size(spec.out) : 0)
   return n
 }
 /** Puts a subtree's values under a prefix, or takes them out from under it. */
 export const underPrefix = (values: ParamValues, prefix: string): Map<string, ParamValue> =>
   new Map([...values].filter(([k]) => k.startsWith(`${prefix}.`)).map(([k, v]) => [k.slice(prefix.length + 1), v]))
-export const withPrefix = (values: ParamValues, prefix: string): Map<string, ParamValue> => new Map([...values].map(([k, v]) => [`${prefix}.${k}`, v]))
+export const withPrefix = (values: ParamValues, prefix: string): Map<string, ParamValue> =>
+  new Map([...values].map(([k, v]) => [`${prefix}.${k}`, v]))

@@ -1,5 +1,20 @@
 import { constant, type Expr, substitute, table, variable } from '@attune/expr'
-import { capacity, copyOf, dense, type Dim, fill, gatherRows, mapExpr, mapWith, matmulOf, max, scatterRows, sum, type Tensor, tensor } from '@attune/tensor'
+import {
+  capacity,
+  copyOf,
+  type Dim,
+  dense,
+  fill,
+  gatherRows,
+  mapExpr,
+  mapWith,
+  matmulOf,
+  max,
+  scatterRows,
+  sum,
+  type Tensor,
+  tensor,
+} from '@attune/tensor'
 import type { AttendAttrs, AttendOperands } from './attend.ts'
 import { operandsOf } from './attend.ts'
 import { rotateRows } from './attend-rotate.ts'

@@ -65,7 +65,7 @@ export class Recording {
     this.choices = lowering.choices
     this.launches = lowering.launches.map(({ op, text }) => ({ op, text }))
     this.#outputs = new Map(Object.entries(outputs).map(([name, tensor]) => [name, { tensor, storage: lowering.storage(tensor) }]))
-    this.#slots = lowering.slots.map((s, i) => ({ buffer: constants[i]!, offset: 0 }))
+    this.#slots = lowering.slots.map((_, i) => ({ buffer: constants[i]!, offset: 0 }))
     for (const s of lowering.slots) {
       if (s.leaf?.kind === 'input') this.#inputs.set(s.leaf.name, { storage: s })
       else if (s.leaf?.kind === 'state') this.#states.set(s.leaf.name, s)

@@ -62,7 +62,14 @@ export const map: Op<MapAttrs> = {
 }
 
 /** Scatter-adds the gradient of each read of a table to the element that was read. */
-function tableGrad(expr: Expr, of: Table, x: Tensor, inputs: readonly Tensor[], shape: readonly Dim[], through: (wrt: Expr) => Tensor | undefined): Tensor | undefined {
+function tableGrad(
+  expr: Expr,
+  of: Table,
+  x: Tensor,
+  inputs: readonly Tensor[],
+  shape: readonly Dim[],
+  through: (wrt: Expr) => Tensor | undefined,
+): Tensor | undefined {
   const width = x.shape.map(capacity)
   let total: Tensor | undefined
   for (const read of tableReads(expr)) {
