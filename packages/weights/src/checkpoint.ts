@@ -1,0 +1,114 @@
+import { blockOf, decode, type FileStorage, fileBytes } from './dtypes.ts'
+import { checkAbort } from './error.ts'
+import type { ByteSource } from './source.ts'
+
+/** A tensor in a file. Nothing of it is in memory until it is read. */
+export interface TensorEntry {
+  /** Name as Hugging Face files have it, whatever the format. */
+  readonly name: string
+  readonly dtype: FileStorage
+  readonly shape: readonly number[]
+  /** Bytes it takes in the file; a packed dtype is left packed. */
+  readonly bytes: number
+  readonly file: string
+  /** Where its bytes start in the file; rows may be read in another order (GGUF's rope order), so use the reads below. */
+  readonly byteOffset: number
+  read(signal?: AbortSignal): Promise<Uint8Array>
+  /** Reads straight into memory the caller owns (a WASM heap, say); `target.length` = `bytes`. */
+  readInto(target: Uint8Array, signal?: AbortSignal): Promise<void>
+  /** Rows [from, to) of the first axis, as they would lie in `read()`. */
+  readRows(from: number, to: number, signal?: AbortSignal): Promise<Uint8Array>
+}
+
+/** A model's files, opened: headers are read, tensors are not. */
+export interface Checkpoint {
+  readonly name: string
+  readonly format: 'safetensors' | 'gguf'
+  /** config.json, or its equal made from a GGUF's metadata. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly tensors: ReadonlyMap<string, TensorEntry>
+  readonly tokenizerJson?: Readonly<Record<string, unknown>>
+  readonly tokenizerConfig?: Readonly<Record<string, unknown>>
+  readonly generationConfig?: Readonly<Record<string, unknown>>
+  /** Jinja source. */
+  readonly chatTemplate?: string
+  readonly files: readonly { readonly name: string; readonly size: number }[]
+  close(): Promise<void>
+}
+
+/** The rows of `source` from `byteOffset` on, as a tensor. `order` maps a row to the row of the file that holds it, inside groups of `group` rows. */
+export function tensorEntry(
+  source: ByteSource,
+  at: { name: string; dtype: FileStorage; shape: readonly number[]; byteOffset: number },
+  order?: { group: number; of(row: number): number },
+): TensorEntry {
+  const elements = at.shape.reduce((n, d) => n * d, 1)
+  const bytes = fileBytes(at.dtype, elements)
+  const rows = at.shape[0] ?? 1
+  const rowBytes = rows === 0 ? 0 : bytes / rows
+  const readRows = async (from: number, to: number, target: Uint8Array, signal?: AbortSignal) => {
+    if (!order) return source.readInto(at.byteOffset + from * rowBytes, target, signal)
+    for (let first = from - (from % order.group); first < to; first += order.group) {
+      const group = await source.read(at.byteOffset + first * rowBytes, order.group * rowBytes, signal)
+      for (let row = Math.max(from, first); row < Math.min(to, first + order.group); row++) {
+        const held = order.of(row) - first
+        target.set(group.subarray(held * rowBytes, (held + 1) * rowBytes), (row - from) * rowBytes)
+      }
+    }
+  }
+  return {
+    ...at,
+    bytes,
+    file: source.name,
+    readInto: (target, signal) => readRows(0, rows, target, signal),
+    async read(signal) {
+      const out = new Uint8Array(bytes)
+      await readRows(0, rows, out, signal)
+      return out
+    },
+    async readRows(from, to, signal) {
+      const out = new Uint8Array((to - from) * rowBytes)
+      await readRows(from, to, out, signal)
+      return out
+    },
+  }
+}
+
+/** A tensor's values as f32, whole rows in pieces of about `pieceBytes` of f32, in order. */
+export async function* floatPieces(
+  tensor: TensorEntry,
+  options: { pieceBytes?: number; signal?: AbortSignal } = {},
+): AsyncGenerator<Float32Array> {
+  const { pieceBytes = 4 << 20, signal } = options
+  for (const { from, to, elements } of pieces(tensor, pieceBytes))
+    yield await decodeRows(tensor, from, to, new Float32Array(elements), signal)
+}
+
+/** All of a tensor's values as f32. */
+export async function floats(tensor: TensorEntry, signal?: AbortSignal): Promise<Float32Array> {
+  const out = new Float32Array(tensor.shape.reduce((n, d) => n * d, 1))
+  let at = 0
+  for (const { from, to, elements } of pieces(tensor, 4 << 20)) {
+    await decodeRows(tensor, from, to, out.subarray(at, at + elements), signal)
+    at += elements
+  }
+  return out
+}
+
+async function decodeRows(tensor: TensorEntry, from: number, to: number, out: Float32Array, signal?: AbortSignal): Promise<Float32Array> {
+  checkAbort(signal, `reading ${tensor.name}`)
+  decode(tensor.dtype, await tensor.readRows(from, to, signal), out)
+  return out
+}
+
+function* pieces(tensor: TensorEntry, pieceBytes: number): Generator<{ from: number; to: number; elements: number }> {
+  const rows = tensor.shape[0] ?? 1
+  const width = tensor.shape.slice(1).reduce((n, d) => n * d, 1)
+  const { block } = blockOf(tensor.dtype)
+  const whole = width % block === 0 ? 1 : block // a packed vector has rows of one value: cut it at whole blocks
+  const step = Math.max(1, Math.floor(pieceBytes / (4 * Math.max(1, width) * whole))) * whole
+  for (let from = 0; from < rows && width > 0; from += step) {
+    const to = Math.min(rows, from + step)
+    yield { from, to, elements: (to - from) * width }
+  }
+}

@@ -1,0 +1,88 @@
+import { AttuneError } from '@attune/tensor'
+import { formatError, show } from '../error.ts'
+import type { Metadata } from './metadata.ts'
+
+export interface AddedToken {
+  id: number
+  content: string
+  single_word: boolean
+  lstrip: boolean
+  rstrip: boolean
+  normalized: boolean
+  special: boolean
+}
+
+export interface Vocabulary {
+  readonly tokens: readonly string[]
+  readonly added: readonly AddedToken[]
+}
+
+const byteLevel = (use_regex: boolean) => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex })
+const sequence = (...pretokenizers: object[]) => ({ type: 'Sequence', pretokenizers })
+const split = (Regex: string) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })
+const digitsThenGpt2 = sequence({ type: 'Digits', individual_digits: true }, byteLevel(true))
+const words = (digits: string) =>
+  sequence(
+    split(
+      `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+    ),
+    byteLevel(false),
+  )
+
+/** `tokenizer.ggml.pre` → how text is cut before merging. */
+const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
+  'gpt-2': byteLevel(true),
+  smollm: digitsThenGpt2,
+  starcoder: digitsThenGpt2,
+  'llama-bpe': words('\\p{N}{1,3}'),
+  qwen2: words('\\p{N}'),
+}
+
+/** Byte-level BPE ("gpt2" in GGUF): merges are listed, words are cut as `tokenizer.ggml.pre` says. */
+export function byteLevelBpe(meta: Metadata, { tokens }: Vocabulary): Record<string, unknown> {
+  const pre = meta.string('tokenizer.ggml.pre') ?? 'gpt-2'
+  if (!Object.hasOwn(PRE_TOKENIZERS, pre))
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${meta.file}: tokenizer.ggml.pre ${show(pre)} is not read; attune reads ${Object.keys(PRE_TOKENIZERS).join(', ')}`,
+      { file: meta.file, pre },
+    )
+  const prefix = meta.boolean('tokenizer.ggml.add_space_prefix') ?? false
+  return {
+    normalizer: prefix ? { type: 'Prepend', prepend: ' ' } : null,
+    pre_tokenizer: PRE_TOKENIZERS[pre],
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: pre === 'llama-bpe', // Llama 3 takes a word that is a token whole, whatever the merges say
+      vocab: vocab(meta, tokens),
+      merges: merges(meta),
+    },
+  }
+}
+
+function vocab(meta: Metadata, tokens: readonly string[]): Record<string, number> {
+  const ids = new Map<string, number>()
+  tokens.forEach((token, id) => {
+    if (ids.has(token))
+      throw formatError(meta.file, 'tokenizer.ggml.tokens', 0, `token ${show(token)} stands at ${ids.get(token)} and ${id}`, { token, id })
+    ids.set(token, id)
+  })
+  return Object.fromEntries(ids)
+}
+
+function merges(meta: Metadata): [string, string][] {
+  const key = 'tokenizer.ggml.merges'
+  return meta.require(meta.strings(key), key).map((merge, i) => {
+    const gap = merge.indexOf(' ', 1)
+    if (gap < 1 || gap === merge.length - 1)
+      throw formatError(meta.file, key, 0, `merge ${i} is not two tokens with a space between`, { index: i })
+    return [merge.slice(0, gap), merge.slice(gap + 1)]
+  })
+}

@@ -1,0 +1,2 @@
+export { fileSource } from './file.ts'
+export { diskFolder, fileFolder } from './folder.ts'
