@@ -1,5 +1,18 @@
 /** The keys in the order in which our manifests have them. */
-const order = ['name', 'version', 'description', 'license', 'type', 'private', 'sideEffects', 'exports', 'bin', 'files', 'engines', 'scripts']
+const order = [
+  'name',
+  'version',
+  'description',
+  'license',
+  'type',
+  'private',
+  'sideEffects',
+  'exports',
+  'bin',
+  'files',
+  'engines',
+  'scripts',
+]
 
 /** Conditions that exist only inside this repository. */
 const development = 'attune-source'
@@ -41,8 +54,15 @@ function published(target) {
  */
 export function print(value, indent = '') {
   const flat = oneLine(value)
-  const nested = typeof value === 'object' && value !== null && Object.values(value).some(v => typeof v === 'object' && v !== null && !Array.isArray(v))
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || (indent !== '' && !nested && flat.length + indent.length <= 110)) return flat
+  const nested =
+    typeof value === 'object' && value !== null && Object.values(value).some(v => typeof v === 'object' && v !== null && !Array.isArray(v))
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    Array.isArray(value) ||
+    (indent !== '' && !nested && flat.length + indent.length <= 110)
+  )
+    return flat
   const inner = `${indent}  `
   const lines = Object.entries(value).map(([key, v]) => `${inner}${JSON.stringify(key)}: ${print(v, inner)}`)
   return lines.length === 0 ? '{}' : `{\n${lines.join(',\n')}\n${indent}}`

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { root } from '../lib/workspace.mjs'
 
 /**
@@ -27,3 +29,12 @@ export function npx(args) {
   const windows = process.platform === 'win32'
   return { file: windows ? 'npx.cmd' : 'npx', args: ['--yes', ...args], shell: windows }
 }
+
+/** pnpm in exactly the version that package.json pins. @param {string[]} args */
+export const pnpm = args => npx([String(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager), ...args])
+
+/** @param {string[]} tasks */
+export const turbo = tasks => ({
+  ...pnpm(['exec', 'turbo', 'run', ...tasks, '--output-logs=new-only', '--no-update-notifier']),
+  env: { TURBO_TELEMETRY_DISABLED: '1', FORCE_COLOR: '0' },
+})

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { filesBelow, stampOf } from '../lib/stamp.mjs'
 import { entries, packages, root } from '../lib/workspace.mjs'
-import { npx } from './run.mjs'
+import { pnpm } from './run.mjs'
 
 /** @typedef {{ name: string, saying: string, stamp(): string, outputs(): string[], command(): Parameters<typeof import('./run.mjs').run>[0] }} Step */
 
@@ -19,7 +19,7 @@ export const installStep = {
   saying: 'installing dependencies',
   stamp: () => stampOf([join(root, 'pnpm-lock.yaml'), join(root, 'pnpm-workspace.yaml'), ...manifests()], [process.version]),
   outputs: () => ['node_modules/.modules.yaml', 'node_modules/tsup'],
-  command: () => ({ ...npx([pnpm(), 'install', '--frozen-lockfile', '--prefer-offline']), env: { CI: 'true' } }),
+  command: () => ({ ...pnpm(['install', '--frozen-lockfile', '--prefer-offline']), env: { CI: 'true' } }),
 }
 
 /** @type {Step} */
@@ -53,9 +53,6 @@ export const kernelStep = {
     args: existsSync(join(kernels, 'build/build.mjs')) ? [join(kernels, 'build/build.mjs')] : ['-e', ''],
   }),
 }
-
-/** pnpm in exactly the version that package.json pins. */
-const pnpm = () => String(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager)
 
 /** The first C++ compiler that a build could find: one that appears later must lead to a new build. */
 function compiler() {

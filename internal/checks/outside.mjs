@@ -1,0 +1,78 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { packAll } from '../lib/pack.mjs'
+import { root } from '../lib/workspace.mjs'
+import { pnpm, run } from '../setup/run.mjs'
+
+export const title = 'the packed packages work in a project of their own, and so do variants written against them'
+
+/** A folder in here is one project of a third party: one source file and one test file, nothing else. */
+const projects = join(root, 'internal/third-party')
+
+export async function check() {
+  const packed = await packAll()
+  const folder = mkdtempSync(join(tmpdir(), 'attune-outside-'))
+  try {
+    lay(folder, packed)
+    const { code, output } = await run({ ...pnpm(['install', '--prefer-offline', '--silent']), cwd: folder, env: { CI: 'true' } })
+    if (code !== 0) return [`installing the packed packages failed:\n${output}`]
+    const loading = await step(folder, 'every entry point', ['every.mjs'])
+    if (loading.length > 0) return loading
+    const found = []
+    for (const name of existsSync(projects) ? readdirSync(projects) : []) found.push(...(await variant(folder, name)))
+    return found
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** @param {string} folder @param {import('../lib/pack.mjs').Packed[]} packed */
+function lay(folder, packed) {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const tarballs = Object.fromEntries(packed.map(p => [p.name, `file:${p.file}`]))
+  const tools = Object.fromEntries(['@types/node', 'fast-check', 'typescript', 'vitest'].map(name => [name, devDependencies[name]]))
+  const manifest = { name: 'outside', private: true, type: 'module', dependencies: tarballs, devDependencies: tools }
+  const settings = { overrides: tarballs, autoInstallPeers: false, ignoredBuiltDependencies: ['esbuild'] }
+  const compilerOptions = {
+    strict: true,
+    module: 'nodenext',
+    target: 'es2022',
+    lib: ['es2023', 'dom', 'esnext.disposable'],
+    types: ['node'],
+    skipLibCheck: false,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+  }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  writeFileSync(join(folder, 'pnpm-workspace.yaml'), JSON.stringify(settings)) // JSON is YAML
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*/*.ts', 'every.mts'] }))
+  const names = packed.flatMap(p => specifiers(p.name, JSON.parse(p.content.readFile(`/node_modules/${p.name}/package.json`))))
+  const imports = names.map((name, i) => `import * as _${i} from '${name}'\n`).join('')
+  const use = `export const all = [${names.map((_, i) => `_${i}`).join(', ')}]\n`
+  writeFileSync(join(folder, 'every.mjs'), imports + use)
+  writeFileSync(join(folder, 'every.mts'), imports + use)
+}
+
+/** Everything that a package lets others import. @param {string} name @param {any} manifest */
+const specifiers = (name, manifest) =>
+  Object.entries(manifest.exports ?? {}).flatMap(([path, target]) => (typeof target === 'string' ? [] : [name + path.slice(1)]))
+
+/**
+ * @param {string} folder
+ * @param {string} name
+ */
+async function variant(folder, name) {
+  const files = readdirSync(join(projects, name)).sort()
+  if (files.length !== 2 || !files.includes(`${name}.ts`) || !files.includes(`${name}.test.ts`))
+    return [`internal/third-party/${name} holds ${files.join(', ')}: a variant is ${name}.ts and ${name}.test.ts`]
+  cpSync(join(projects, name), join(folder, name), { recursive: true })
+  const typed = await step(folder, `types of ${name}`, ['node_modules/typescript/bin/tsc', '-p', '.'])
+  return typed.length > 0 ? typed : step(folder, `tests of ${name}`, ['node_modules/vitest/vitest.mjs', 'run', name])
+}
+
+/** @param {string} folder @param {string} what @param {string[]} args @returns {Promise<string[]>} */
+async function step(folder, what, args) {
+  const { code, output } = await run({ file: process.execPath, args, cwd: folder })
+  return code === 0 ? [] : [`${what} failed outside the repository:\n${output}`]
+}
