@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { checkPackage } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { packAll } from '../lib/pack.mjs'
-import { root } from '../lib/workspace.mjs'
 
 export const title = 'packed packages hold only what they should, and publint and attw accept them'
 
@@ -29,9 +27,9 @@ export function contents(content) {
 }
 
 /** @param {import('../lib/pack.mjs').Packed} packed */
-async function linted({ path, file }) {
+async function linted({ file }) {
   const tarball = readFileSync(file)
-  const { messages, pkg } = await publint({ pkgDir: join(root, path), pack: { tarball: new Uint8Array(tarball).buffer }, strict: true })
+  const { messages, pkg } = await publint({ pack: { tarball: new Uint8Array(tarball).buffer }, strict: true })
   return messages.map(message => `publint: ${formatMessage(message, pkg, { color: false })}`)
 }
 

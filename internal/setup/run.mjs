@@ -25,16 +25,17 @@ export function run({ file, args, env = {}, cwd = root, shell = false }) {
  */
 export function npx(args) {
   const npm = process.env.npm_execpath
-  if (npm?.endsWith('npm-cli.js')) return { file: process.execPath, args: [npm, 'exec', '--yes', '--', ...args] }
+  const env = { npm_config_loglevel: 'error' } // not npm's opinion of the user's own settings
+  if (npm?.endsWith('npm-cli.js')) return { file: process.execPath, args: [npm, 'exec', '--yes', '--', ...args], env }
   const windows = process.platform === 'win32'
-  return { file: windows ? 'npx.cmd' : 'npx', args: ['--yes', ...args], shell: windows }
+  return { file: windows ? 'npx.cmd' : 'npx', args: ['--yes', ...args], shell: windows, env }
 }
 
 /** pnpm in exactly the version that package.json pins. @param {string[]} args */
 export const pnpm = args => npx([String(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager), ...args])
 
 /** @param {string[]} tasks */
-export const turbo = tasks => ({
-  ...pnpm(['exec', 'turbo', 'run', ...tasks, '--output-logs=new-only', '--no-update-notifier']),
-  env: { TURBO_TELEMETRY_DISABLED: '1', FORCE_COLOR: '0' },
-})
+export function turbo(tasks) {
+  const command = pnpm(['exec', 'turbo', 'run', ...tasks, '--output-logs=new-only', '--no-update-notifier'])
+  return { ...command, env: { ...command.env, TURBO_TELEMETRY_DISABLED: '1', FORCE_COLOR: '0' } }
+}

@@ -19,7 +19,10 @@ export const installStep = {
   saying: 'installing dependencies',
   stamp: () => stampOf([join(root, 'pnpm-lock.yaml'), join(root, 'pnpm-workspace.yaml'), ...manifests()], [process.version]),
   outputs: () => ['node_modules/.modules.yaml', 'node_modules/tsup'],
-  command: () => ({ ...pnpm(['install', '--frozen-lockfile', '--prefer-offline']), env: { CI: 'true' } }),
+  command: () => {
+    const command = pnpm(['install', '--frozen-lockfile', '--prefer-offline'])
+    return { ...command, env: { ...command.env, CI: 'true' } } // CI: ask nothing
+  },
 }
 
 /** @type {Step} */
