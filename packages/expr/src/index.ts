@@ -1,3 +1,5 @@
+export type { Difference } from './affine.ts'
+export { assertNonNegative, type Bounds, classify, DEFAULT_RANGES, range } from './bounds.ts'
 export {
   assertIntegers,
   compileMap,
@@ -15,6 +17,8 @@ export { AttuneError, type ErrorCode } from './error.ts'
 export { compileJs, evaluate, type Lookup, lookupArray } from './evaluate.ts'
 export { apply, constant, Expr, fixed, MAX_INTEGER, type Operand, toExpr, variable } from './expr.ts'
 export { nodes, rewrite, same, signature, substitute, tableReads, tables, uniforms, variables } from './graph.ts'
+export { type Horizon, horizon } from './horizon.ts'
+export type { Interval } from './interval.ts'
 export { OPS, type OpName, type OpSpec, type ScalarType } from './ops.ts'
 export { prelude, print, printBlock } from './print.ts'
 export { assertMask, b, chain, h, k, kv, q, s } from './scores.ts'

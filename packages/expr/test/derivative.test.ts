@@ -16,10 +16,9 @@ describe('derivative', () => {
         const slope = (d: number) => evaluate(derivative(e, x), { ...env, x: env.x + d })
         const difference = (d: number) => (at(d) - at(-d)) / (2 * d)
         const size = Math.max(1, Math.abs(difference(1e-4)), Math.abs(at(0)))
-        const kink = Math.abs(difference(2e-4) - difference(1e-4)) > 1e-5 * size || Math.abs(slope(1e-4) - slope(-1e-4)) > 1e-1 * size
-        if (kink) return
+        if (Math.abs(difference(2e-4) - difference(1e-4)) > 1e-5 * size) return // a jump, a kink or a steep place
         compared++
-        expect(Math.abs(slope(0) - difference(1e-4))).toBeLessThan(1e-4 * size)
+        expect(Math.abs(slope(0) - difference(1e-4))).toBeLessThan(1e-4 * size + Math.abs(slope(1e-4) - slope(-1e-4)))
       }),
       { numRuns: 2000 },
     )
