@@ -24,3 +24,13 @@ export { prelude, print, printBlock } from './print.ts'
 export { assertMask, b, chain, h, k, kv, q, s } from './scores.ts'
 export { simplify } from './simplify.ts'
 export { sameTable, Table, type TableOptions, table } from './table.ts'
+export {
+  compileTile,
+  TILE_HEADER,
+  TILE_INSTRUCTION,
+  TILE_LIMIT,
+  TILE_OPS,
+  TILE_SHAPES,
+  type TileOptions,
+  type TileProgram,
+} from './tile.ts'
