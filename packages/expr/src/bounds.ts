@@ -63,6 +63,13 @@ interface Known extends Interval {
   readonly form: Affine
 }
 
+/** The one number a value is, but for the rounding of a constant to f32. */
+function onlyNumber({ lo, hi, nan, form }: Known): number | undefined {
+  if (nan) return undefined
+  if (lo === hi) return lo
+  return form.terms.size === 0 && form.error <= Math.abs(form.constant) * I.ROUNDING ? form.constant : undefined
+}
+
 function analyse(root: Expr, { variables = {}, tables = () => undefined, differences = [] }: Bounds): (e: Expr) => Interval {
   const { id } = nodes(root)
   const done = new Map<number, Known>()
@@ -88,11 +95,11 @@ function analyse(root: Expr, { variables = {}, tables = () => undefined, differe
   }
   const scaled = (e: Expr, exact: Interval, a: Known, factor: number): Known => {
     const form = scale(a.form, factor)
-    // a fraction itself is rounded to f32
+    // a fraction is itself rounded to f32
     return settle(
       e,
       Number.isInteger(factor) ? exact : I.rounded(exact),
-      Number.isInteger(factor) ? form : { ...form, error: form.error + I.magnitude(exact) * I.ROUNDING },
+      Number.isInteger(factor) ? form : { ...form, error: form.error + 2 * I.magnitude(exact) * I.ROUNDING },
     )
   }
   const compare = (d: Interval, nan: boolean, op: Expr['op']): Interval => {
@@ -113,7 +120,9 @@ function analyse(root: Expr, { variables = {}, tables = () => undefined, differe
     switch (e.op) {
       case 'const': {
         const exact = I.interval(e.value!, e.value!, Number.isInteger(e.value))
-        return I.isExact(exact) || e.type === 'i32' ? { ...exact, form: ofConstant(e.value!) } : opaque(I.rounded(exact))
+        const form = ofConstant(e.value!)
+        if (I.isExact(exact) || e.type === 'i32') return { ...exact, form }
+        return { ...I.rounded(exact), form: { ...form, error: Math.abs(e.value!) * I.ROUNDING } }
       }
       case 'var': {
         const given = variables[e.name!] ?? DEFAULT_RANGES[e.name!]
@@ -132,15 +141,17 @@ function analyse(root: Expr, { variables = {}, tables = () => undefined, differe
         return { ...I.negate(a), form: scale(a.form, -1) }
       case 'mul': {
         const exact = I.multiply(a, b)
-        if (b.lo === b.hi && !b.nan) return scaled(e, exact, a, b.lo)
-        if (a.lo === a.hi && !a.nan) return scaled(e, exact, b, a.lo)
+        const [left, right] = [onlyNumber(a), onlyNumber(b)]
+        if (right !== undefined) return scaled(e, exact, a, right)
+        if (left !== undefined) return scaled(e, exact, b, left)
         const d = gap(a, b)
         const square = d.lo === 0 && d.hi === 0 ? { ...exact, lo: I.absolute(a).lo ** 2 } : exact
         return settle(e, square, ofAtom({ interval: square }))
       }
       case 'div': {
         const exact = I.divide(a, b)
-        return b.lo === b.hi && !b.nan && b.lo !== 0 ? scaled(e, exact, a, 1 / b.lo) : opaque(I.rounded(exact))
+        const divisor = onlyNumber(b)
+        return divisor ? scaled(e, exact, a, 1 / divisor) : opaque(I.rounded(exact))
       }
       case 'idiv': {
         const exact = I.quotient(a, b)
