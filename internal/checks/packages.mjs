@@ -19,7 +19,9 @@ export async function check() {
 export function contents(content) {
   const files = content.listFiles().map(file => file.replace(/^\/node_modules\/(@[^/]+\/)?[^/]+\//, ''))
   const manifest = content.readFile(`/node_modules/${content.packageName}/package.json`)
-  const found = files.filter(file => !/^(package\.json|README\.md|LICENSE|dist\/.+)$/.test(file)).map(file => `packs ${file}`)
+  const found = files
+    .filter(file => !/^(package\.json|README\.md|LICENSE|dist\/.+\.(js|js\.map|d\.ts|wasm))$/.test(file))
+    .map(file => `packs ${file}`)
   for (const needed of ['README.md', 'LICENSE']) if (!files.includes(needed)) found.push(`packs no ${needed}`)
   for (const word of ['attune-source', 'workspace:'])
     if (manifest.includes(word)) found.push(`its packed package.json still says "${word}"`)

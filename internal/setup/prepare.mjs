@@ -25,6 +25,7 @@ export async function prepare({ say, quiet = false }) {
       console.error(`attune: ${step.saying} failed (exit code ${code}); what it printed is above.`)
       process.exit(1)
     }
+    if (step.tells) for (const line of output.trim().split('\n')) say(`attune:   ${line}`)
     writeStamp(step.name, step.stamp())
     say(`attune: ${step.saying} took ${seconds(performance.now() - started)}`)
   }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 import { filesBelow, stampOf } from '../lib/stamp.mjs'
 import { entries, packages, root } from '../lib/workspace.mjs'
 import { pnpm } from './run.mjs'
 
-/** @typedef {{ name: string, saying: string, stamp(): string, outputs(): string[], command(): Parameters<typeof import('./run.mjs').run>[0] }} Step */
+/** @typedef {{ name: string, saying: string, stamp(): string, outputs(): string[], command(): Parameters<typeof import('./run.mjs').run>[0], tells?: boolean }} Step `tells`: what its command prints is worth reading. */
 
 const manifests = () => [
   join(root, 'package.json'),
@@ -47,21 +47,17 @@ export const kernelStep = {
   saying: 'building CPU kernels',
   stamp: () =>
     stampOf(
-      filesBelow(kernels, name => !isTest(name)),
+      [join(root, 'pnpm-lock.yaml'), ...['build', 'native'].flatMap(dir => filesBelow(join(kernels, dir)))],
       [process.version, process.platform, process.arch, compiler()],
     ),
-  outputs: () => [],
-  command: () => ({
-    file: process.execPath,
-    args: existsSync(join(kernels, 'build/build.mjs')) ? [join(kernels, 'build/build.mjs')] : ['-e', ''],
-  }),
+  outputs: () => ['packages/backend-cpu/dist/wasm'],
+  command: () => ({ file: process.execPath, args: [join(kernels, 'build/build.mjs')] }),
+  tells: true,
 }
 
 /** The first C++ compiler that a build could find: one that appears later must lead to a new build. */
 function compiler() {
-  const names = [process.env.CXX, 'c++', 'g++', 'clang++', 'cl.exe'].filter(name => name)
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  for (const name of names)
-    for (const folder of ['', ...folders]) if (existsSync(join(folder, String(name)))) return join(folder, String(name))
-  return 'no compiler'
+  const names = [process.env.CXX, 'c++', 'g++', 'clang++'].filter(name => name !== undefined)
+  const places = names.flatMap(name => (process.env.PATH ?? '').split(delimiter).map(folder => resolve(folder, name)))
+  return places.find(place => existsSync(place)) ?? 'no compiler'
 }
