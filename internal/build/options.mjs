@@ -1,8 +1,8 @@
 import { entries } from '../lib/workspace.mjs'
 
 /**
- * How every package is built: ES modules with shared chunks, nothing of another package inside, types only on request (they take
- * a hundred times longer than the JavaScript).
+ * How every package is built: ES modules with shared chunks, nothing of another package inside. Types only on request (they take a
+ * hundred times longer than the JavaScript); they read the built types of the packages below, which turbo builds first.
  * @param {import('../lib/workspace.mjs').Package} p
  * @param {{ types: boolean }} want
  * @returns {import('tsup').Options}
@@ -26,7 +26,7 @@ export function options(p, { types }) {
     removeNodeProtocol: false,
     external: [/^[^./]/],
     tsconfig: 'tsconfig.json',
-    dts: types && Object.keys(typed).length > 0 ? { entry: typed } : false,
+    dts: types && Object.keys(typed).length > 0 ? { entry: typed, compilerOptions: { customConditions: [] } } : false,
   }
 }
 

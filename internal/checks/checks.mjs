@@ -5,6 +5,7 @@ export const checks = {
   ladder: () => import('./ladder.mjs'),
   structure: () => import('./structure.mjs'),
   exports: () => import('./exports.mjs'),
+  size: () => import('./size.mjs'),
   lint: async () => task('format and lint are clean', '//#biome'),
   types: async () => task('types are right', '//#tsc'),
   docs: async () => task('the API site builds without a warning', '//#typedoc'),
