@@ -70,6 +70,9 @@ function onlyNumber({ lo, hi, nan, form }: Known): number | undefined {
   return form.terms.size === 0 && form.error <= Math.abs(form.constant) * I.ROUNDING ? form.constant : undefined
 }
 
+/** One positive integer. */
+const isDivisor = (b: Interval): boolean => b.lo === b.hi && b.lo >= 1 && Number.isFinite(b.lo)
+
 function analyse(root: Expr, { variables = {}, tables = () => undefined, differences = [] }: Bounds): (e: Expr) => Interval {
   const { id } = nodes(root)
   const done = new Map<number, Known>()
@@ -155,10 +158,10 @@ function analyse(root: Expr, { variables = {}, tables = () => undefined, differe
       }
       case 'idiv': {
         const exact = I.quotient(a, b)
-        return opaque(exact, b.lo === b.hi && a.lo >= 0 && b.lo >= 1 ? { floor: { of: a.form, by: b.lo } } : {})
+        return opaque(exact, isDivisor(b) && a.lo >= 0 ? { floor: { of: a.form, by: b.lo } } : {})
       }
       case 'mod': {
-        const inOneBlock = b.lo === b.hi && a.lo >= 0 && b.lo >= 1 && Math.floor(a.lo / b.lo) === Math.floor(a.hi / b.lo)
+        const inOneBlock = isDivisor(b) && a.lo >= 0 && Math.floor(a.lo / b.lo) === Math.floor(a.hi / b.lo)
         return inOneBlock
           ? settle(e, I.anything(true), combine(a.form, ofConstant(Math.floor(a.lo / b.lo) * b.lo), -1))
           : opaque(I.remainder(a, b))
@@ -170,7 +173,8 @@ function analyse(root: Expr, { variables = {}, tables = () => undefined, differe
         if (d.hi <= 0 && !nan) return a
         if (d.lo >= 0 && !nan) return b
         const pick = e.op === 'min' ? Math.min : Math.max
-        return opaque(I.interval(pick(a.lo, b.lo), pick(a.hi, b.hi), a.int && b.int, nan))
+        // with a NaN, kernels may return the other operand
+        return opaque(nan ? I.hull(a, b) : I.interval(pick(a.lo, b.lo), pick(a.hi, b.hi), a.int && b.int))
       }
       case 'abs':
         if (a.lo >= 0) return a

@@ -204,7 +204,8 @@ export function apply(op: OpName, ...operands: Operand[]): Expr {
   }
 }
 
-const natural = (value: number | boolean): ScalarType => (typeof value === 'boolean' ? 'bool' : Number.isInteger(value) ? 'i32' : 'f32')
+const natural = (value: number | boolean): ScalarType =>
+  typeof value === 'boolean' ? 'bool' : Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? 'i32' : 'f32'
 const join = (types: ScalarType[]): ScalarType => (types.includes('f32') ? 'f32' : 'i32')
 const alike = (args: Expr[], type: ScalarType): Expr[] => args.map(a => cast(a, type))
 
@@ -215,7 +216,8 @@ function cast(e: Expr, type: ScalarType): Expr {
 }
 
 function literal(value: number, type: ScalarType, isFixed: boolean): Expr {
-  if (!Number.isFinite(value)) throw new AttuneError('ERR_EXPR', `a captured number must be finite, got ${value}`, { value })
+  if (!Number.isFinite(Math.fround(value)))
+    throw new AttuneError('ERR_EXPR', `a captured number must be finite in f32, got ${value}`, { value })
   if (type === 'i32' && !Number.isInteger(value)) throw new AttuneError('ERR_EXPR', `${value} is not an i32`, { value })
   return new Expr('const', [], type, { value: value + 0, fixed: isFixed })
 }

@@ -43,6 +43,7 @@ interface Printed {
 
 const ATOM = 9
 const PREFIX = 7
+const COMPARISON = 3
 
 function printer(root: Expr, dialect: Dialect, local: (e: Expr) => string | undefined = () => undefined): (e: Expr) => Printed {
   const boundTables = tables(root)
@@ -84,7 +85,7 @@ function printer(root: Expr, dialect: Dialect, local: (e: Expr) => string | unde
   const infix = (e: Expr, [a, b]: Printed[]): Printed => {
     const { text, level, chains = false } = INFIX[e.op]!
     const logical = (p: Printed): boolean => (p.op === 'and' || p.op === 'or') && p.op !== e.op
-    const left = a.level < level || (a.level === level && level === 3) || logical(a)
+    const left = a.level < level || (a.level === level && level === COMPARISON) || logical(a)
     // a float sum or product read from the right would round differently
     const right =
       b.level < level || (b.level === level && !(chains && e.type !== 'f32' && b.op === e.op)) || logical(b) || b.level === PREFIX
@@ -93,11 +94,11 @@ function printer(root: Expr, dialect: Dialect, local: (e: Expr) => string | unde
   return visit
 }
 
-/** Operands go into calls bare and into operators parenthesised. */
+/** Operands go into calls bare and into operators parenthesised; side by side, `a < b, c > d` would be a template list in WGSL. */
 function fill(template: string, args: readonly Printed[]): string {
-  return template.replaceAll(/(^|[(,]\s*)?\$(\d)(?=(\s*[,)])?)/g, (_, before: string | undefined, n: string, after: string | undefined) => {
+  return template.replaceAll(/([(,] ?)?\$(\d)(?=([,)])?)/g, (_, before = '', n: string, after = '') => {
     const { text, level } = args[Number(n)]
-    const bare = level === ATOM || (before !== undefined && before !== '' && after !== undefined)
-    return `${before ?? ''}${bare ? text : `(${text})`}`
+    const bare = level === ATOM || (before && after && (level > COMPARISON || (before === '(' && after === ')')))
+    return before + (bare ? text : `(${text})`)
   })
 }

@@ -33,7 +33,7 @@ function fold(e: Expr): Expr | undefined {
   if (OPS[e.op].rule === 'integer' && !(a >= 0 && b >= 1)) return undefined
   const meaning: (a: number, b: number, c: number) => number = OPS[e.op].meaning
   const value = meaning(a, b, c)
-  if (!Number.isFinite(value)) return undefined
+  if (!Number.isFinite(Math.fround(value))) return undefined
   return e.args.every(x => x.fixed) ? fixed(value, e.type) : constant(value, e.type)
 }
 
