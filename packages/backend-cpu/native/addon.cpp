@@ -173,6 +173,11 @@ static napi_value copy_out(napi_env env, napi_callback_info info) {
   if (uint8_t *to = a.bytes(1, length)) memcpy(to, a.pointer<void>(0), length);
   return nullptr;
 }
+static napi_value zero(napi_env env, napi_callback_info info) {
+  Args a(env, info);
+  memset(a.pointer<void>(0), 0, (size_t)a.number(1));
+  return nullptr;
+}
 // map(path, offset, bytes): [data, base, mapped]
 static napi_value map_file(napi_env env, napi_callback_info info) {
   Args a(env, info);
@@ -201,7 +206,7 @@ static napi_value unmap_file(napi_env env, napi_callback_info info) {
 extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   const struct { const char *name; napi_callback call; } functions[] = {
     {"isas", isas}, {"open", open_pool}, {"close", close_pool}, {"threads", threads}, {"hold", hold}, {"submit", submit_job},
-    {"abort", abort_job}, {"alloc", alloc}, {"free", release}, {"copyIn", copy_in}, {"copyOut", copy_out}, {"map", map_file},
+    {"abort", abort_job}, {"alloc", alloc}, {"free", release}, {"copyIn", copy_in}, {"copyOut", copy_out}, {"zero", zero}, {"map", map_file},
     {"unmap", unmap_file},
   };
   for (auto &f : functions) {

@@ -1,1 +1,3 @@
-export {}
+export { type CpuOptions, cpu } from './cpu.ts'
+export type { CpuBuffer, CpuDevice } from './device.ts'
+export type { Doctor } from './doctor.ts'

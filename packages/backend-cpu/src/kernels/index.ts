@@ -1,0 +1,5 @@
+import type { Kernel } from '@attune/tensor'
+import { copyContiguous } from './copy.ts'
+
+/** Every kernel of this device. One line per kernel file; the compiled side is native/kernels.cpp. */
+export const kernels: readonly Kernel[] = [copyContiguous]
