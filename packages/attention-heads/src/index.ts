@@ -1,1 +1,3 @@
-export {}
+export { type GqaConfig, gqa } from './gqa.ts'
+export { type MhaConfig, mha } from './mha.ts'
+export { type MqaConfig, mqa } from './mqa.ts'

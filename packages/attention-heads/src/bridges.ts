@@ -1,0 +1,3 @@
+import type { Bridge } from '@attune/attention'
+
+export const headBridges: readonly Bridge[] = []

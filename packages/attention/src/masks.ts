@@ -1,0 +1,36 @@
+import { constant, type Expr, k, q } from '@attune/expr'
+import { AttuneError } from '@attune/expr'
+
+/** A mask as data: what a query may see. */
+export type MaskSpec =
+  | { readonly kind: 'causal' }
+  /** The last `size` rows including the own one, and the first `sinks` rows. */
+  | { readonly kind: 'window'; readonly size: number; readonly sinks?: number }
+  /** Blocks of `size` rows that see only themselves. */
+  | { readonly kind: 'chunked'; readonly size: number }
+  /** Everything (encoders). */
+  | { readonly kind: 'full' }
+
+export const causal: Expr = k.row.le(q.row)
+export const window = (size: number, sinks = 0): Expr => {
+  const near = q.row.sub(k.row).lt(size)
+  return causal.and(sinks > 0 ? near.or(k.row.lt(sinks)) : near)
+}
+export const chunked = (size: number): Expr => causal.and(q.row.idiv(size).eq(k.row.idiv(size)))
+export const full: Expr = constant(true)
+
+/** The Expr a mask's data stands for. */
+export function maskOf(spec: MaskSpec): Expr {
+  switch (spec.kind) {
+    case 'causal':
+      return causal
+    case 'window':
+      return window(spec.size, spec.sinks)
+    case 'chunked':
+      return chunked(spec.size)
+    case 'full':
+      return full
+    default:
+      throw new AttuneError('ERR_UNSUPPORTED', `mask '${(spec as { kind: string }).kind}' is not known`, { spec })
+  }
+}

@@ -1,0 +1,93 @@
+import { AttuneError } from '@attune/tensor'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Keys every config may carry that do not change what a decoder computes. */
+const HARMLESS = new Set([
+  'architectures',
+  'model_type',
+  'torch_dtype',
+  'dtype',
+  'transformers_version',
+  'use_cache',
+  '_name_or_path',
+  'initializer_range',
+  'bos_token_id',
+  'eos_token_id',
+  'pad_token_id',
+  'unk_token_id',
+  'sep_token_id',
+  'decoder_start_token_id',
+  'output_attentions',
+  'output_hidden_states',
+  'return_dict',
+  'torchscript',
+  'problem_type',
+  'id2label',
+  'label2id',
+  'task_specific_params',
+  'chunk_size_feed_forward',
+  'is_encoder_decoder',
+  'is_decoder',
+  'tie_encoder_decoder',
+  'finetuning_task',
+  'gradient_checkpointing',
+  'attn_implementation',
+  '_attn_implementation',
+  '_attn_implementation_autoset',
+  'transformers.js_config',
+])
+
+/** Reads config.json strictly: each key is read once or known to be harmless; what is left over is an error that names it. */
+export class ConfigReader {
+  readonly #left: Set<string>
+  constructor(
+    readonly json: Json,
+    readonly file = 'config.json',
+  ) {
+    this.#left = new Set(Object.keys(json).filter(k => !HARMLESS.has(k)))
+  }
+  raw(key: string): unknown {
+    this.#left.delete(key)
+    return this.json[key] ?? undefined
+  }
+  /** A finite number, at least `min`. */
+  number(key: string, otherwise?: number, min = Number.NEGATIVE_INFINITY): number {
+    const x = this.raw(key) ?? otherwise
+    if (typeof x !== 'number' || !Number.isFinite(x) || x < min) throw this.wrong(key, 'a number', x)
+    return x
+  }
+  /** A positive integer below 2³¹. */
+  count(key: string, otherwise?: number): number {
+    const x = this.number(key, otherwise)
+    if (!Number.isInteger(x) || x < 1 || x >= 2 ** 31) throw this.wrong(key, 'a positive integer', x)
+    return x
+  }
+  flag(key: string, otherwise: boolean): boolean {
+    const x = this.raw(key) ?? otherwise
+    if (typeof x !== 'boolean') throw this.wrong(key, 'true or false', x)
+    return x
+  }
+  text(key: string, otherwise?: string): string {
+    const x = this.raw(key) ?? otherwise
+    if (typeof x !== 'string') throw this.wrong(key, 'a string', x)
+    return x
+  }
+  object(key: string): Json | undefined {
+    const x = this.raw(key)
+    if (x !== undefined && (typeof x !== 'object' || Array.isArray(x))) throw this.wrong(key, 'an object', x)
+    return x as Json | undefined
+  }
+  /** Marks keys that do not change the result, for a reason known to the model's file. */
+  ignore(...keys: string[]): void {
+    for (const k of keys) this.#left.delete(k)
+  }
+  /** Throws when a key was neither read nor harmless. */
+  finish(): void {
+    const left = [...this.#left].filter(k => this.json[k] !== null)
+    if (left.length > 0) throw new AttuneError('ERR_UNSUPPORTED', `${this.file}: ${left.length === 1 ? 'key' : 'keys'} ${left.map(k => `'${k}'`).join(', ')} may change what the model computes and ${left.length === 1 ? 'is' : 'are'} not supported`, { file: this.file, keys: left })
+  }
+  wrong(key: string, want: string, got: unknown): AttuneError {
+    return new AttuneError('ERR_FORMAT', `${this.file}: '${key}' must be ${want}, got ${JSON.stringify(got)}`, { file: this.file, key, value: got })
+  }
+}

@@ -1,0 +1,63 @@
+import { activations } from '@attune/nn'
+import { AttuneError } from '@attune/tensor'
+import { ConfigReader } from './config-reader.ts'
+import type { ModelDefinition } from './definition.ts'
+import { ropeFromConfig } from './rope-config.ts'
+import type { DecoderSpec, LayerSpec } from './spec.ts'
+
+/** Llama and everything that says `model_type: llama`. https://arxiv.org/abs/2302.13971 */
+export const llama: ModelDefinition = {
+  type: 'llama',
+  spec(json) {
+    const c = new ConfigReader(json)
+    // Parallel training setup; the weights are the same.
+    c.ignore('pretraining_tp', 'attention_dropout')
+    const dim = c.count('hidden_size')
+    const heads = c.count('num_attention_heads')
+    const kvHeads = c.count('num_key_value_heads', heads)
+    const headDim = c.count('head_dim', Math.floor(dim / heads))
+    const maxPositions = c.count('max_position_embeddings', 2048)
+    const bias = c.flag('attention_bias', false)
+    const act = c.text('hidden_act', 'silu')
+    if (heads % kvHeads !== 0) throw c.wrong('num_key_value_heads', `a divisor of num_attention_heads (${heads})`, kvHeads)
+    if (!activations[act]) throw new AttuneError('ERR_UNSUPPORTED', `config.json: hidden_act '${act}' is not supported (known: ${Object.keys(activations).join(', ')})`, { hidden_act: act })
+    const position = ropeFromConfig(c, headDim, maxPositions)
+    const variant = kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
+    const layer: LayerSpec = {
+      attention: {
+        variant,
+        config: { dim, heads, ...(variant === 'gqa' ? { kvHeads } : {}), headDim, bias, outBias: bias },
+        position,
+        mask: { kind: 'causal' },
+      },
+      mlp: { hidden: c.count('intermediate_size'), bias: c.flag('mlp_bias', false), activation: act },
+    }
+    const spec: DecoderSpec = {
+      kind: 'decoder',
+      type: 'llama',
+      vocab: c.count('vocab_size'),
+      dim,
+      norm: { kind: 'rms', eps: c.number('rms_norm_eps', 1e-6, 0) },
+      tied: c.flag('tie_word_embeddings', false),
+      maxPositions,
+      layers: new Array(c.count('num_hidden_layers')).fill(layer),
+    }
+    c.finish()
+    return spec
+  },
+  names: {
+    embed: 'model.embed_tokens',
+    norm: 'model.norm',
+    head: 'lm_head',
+    'layers.*.attentionNorm': 'model.layers.*.input_layernorm',
+    'layers.*.attention.q': 'model.layers.*.self_attn.q_proj',
+    'layers.*.attention.k': 'model.layers.*.self_attn.k_proj',
+    'layers.*.attention.v': 'model.layers.*.self_attn.v_proj',
+    'layers.*.attention.o': 'model.layers.*.self_attn.o_proj',
+    'layers.*.mlpNorm': 'model.layers.*.post_attention_layernorm',
+    'layers.*.mlp.gate': 'model.layers.*.mlp.gate_proj',
+    'layers.*.mlp.up': 'model.layers.*.mlp.up_proj',
+    'layers.*.mlp.down': 'model.layers.*.mlp.down_proj',
+  },
+  ignorable: [/\.rotary_emb\.inv_freq$/],
+}

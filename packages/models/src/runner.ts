@@ -1,0 +1,234 @@
+import { type CacheManager, automatic, bucket, contiguous, type RowsLayout, ring } from '@attune/cache'
+import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
+import { Arena, AttuneError, type Dense, type Device, type Recording, record, type Storage } from '@attune/tensor'
+import type { Model } from './model.ts'
+import { RowStates } from './row-states.ts'
+import { layoutOf, type Probe, ropeName, rowsName, stepGraph } from './step-graph.ts'
+
+export interface RunnerOptions {
+  /** How the past is kept. Default: a ring where a layer's mask allows it, else contiguous. */
+  readonly cache?: CacheManager
+  /** Element type of keys and values. */
+  readonly kv?: Storage
+  /** Most tokens of one step; longer inputs are fed in pieces. */
+  readonly chunk?: number
+}
+
+/** A sequence being processed: a batch row and how many rows it holds. */
+export interface Sequence {
+  readonly row: number
+  /** Tokens so far. */
+  rows: number
+  /** Position of the next token. */
+  position: number
+}
+
+export interface StepWork {
+  readonly sequence: Sequence
+  /** −1 stands for the token drawn in the step before. */
+  readonly ids: ArrayLike<number>
+  /** Positions of the tokens; consecutive from the sequence's own by default. */
+  readonly positions?: ArrayLike<number>
+  /** Length the whole request will reach, for position scalings that depend on it. */
+  readonly span?: number
+}
+
+export interface StepOptions {
+  readonly inputs?: Readonly<Record<string, ArrayBufferView>>
+  readonly signal?: AbortSignal
+}
+
+/** Capacities steps are recorded for: few, so that recordings are reused. */
+const STEP_SIZES = [1, 2, 4, 8, 32, 128, 256, 512, 1024, 2048, 4096]
+
+/** Owns a model's recordings and caches on one device, and runs steps for any number of sequences. */
+export class Runner {
+  readonly #states: RowStates
+  readonly #recordings = new Map<string, Promise<Recording>>()
+  readonly #arena: Arena
+  readonly #sequences = new Set<Sequence>()
+  readonly #cache: CacheManager
+  readonly kv: Storage
+  readonly chunk: number
+  #layouts: readonly RowsLayout[]
+  #rows = 0
+  /** How many graphs were recorded, for tests and profiles. */
+  recorded = 0
+
+  constructor(
+    readonly model: Model,
+    readonly device: Device,
+    { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256 }: RunnerOptions = {},
+  ) {
+    this.#cache = cache
+    this.kv = kv
+    this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
+    for (const [i, l] of model.spec.layers.entries()) {
+      for (const kind of Object.values(model.variants.get(l.attention.variant)?.state(l.attention.config) ?? {})) {
+        const why = cache.why(kind, maskExpr(l))
+        if (why) throw new AttuneError('ERR_UNSUPPORTED', `layer ${i} cannot use the ${cache.name} cache: ${why}`, { layer: i, cache: cache.name })
+      }
+    }
+    this.#layouts = layoutOf(cache, model, 1, this.chunk)
+    this.#arena = new Arena(device)
+    this.#states = new RowStates(device, model, kv)
+  }
+
+  /** Starts an empty sequence. */
+  open(): Sequence {
+    let row = 0
+    while ([...this.#sequences].some(s => s.row === row)) row++
+    const s: Sequence = { row, rows: 0, position: 0 }
+    this.#sequences.add(s)
+    return s
+  }
+  close(sequence: Sequence): void {
+    this.#sequences.delete(sequence)
+  }
+  /** Forgets all rows from `rows` on. */
+  trim(sequence: Sequence, rows: number): void {
+    if (rows > sequence.rows || rows < 0) throw new AttuneError('ERR_ARGUMENT', `cannot trim a sequence of ${sequence.rows} rows to ${rows}`, { rows })
+    const lost = this.#layouts.find(l => l.remembersRows && sequence.rows > l.capacity)
+    if (lost && rows < sequence.rows) throw new AttuneError('ERR_UNSUPPORTED', `a ring of ${lost.capacity} slots has dropped rows that a trim to ${rows} would need`, { rows })
+    sequence.position -= sequence.rows - rows
+    sequence.rows = rows
+  }
+  /** A new sequence with the same past. */
+  async fork(sequence: Sequence): Promise<Sequence> {
+    const copy = this.open()
+    await this.#reserve([], Math.max(copy.row + 1, this.#states.batchRows), sequence.rows)
+    await this.#states.copyRow(sequence.row, copy.row)
+    copy.rows = sequence.rows
+    copy.position = sequence.position
+    return copy
+  }
+
+  /** Runs one step over the sequences' new tokens; at most `chunk` tokens in all. */
+  async step(work: readonly StepWork[], probe: Probe, options: StepOptions = {}): Promise<Recording> {
+    const items = [...work].filter(w => w.ids.length > 0).sort((a, b) => a.sequence.row - b.sequence.row)
+    const count = items.reduce((n, w) => n + w.ids.length, 0)
+    if (count > this.chunk) throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
+    this.#check(items)
+    const rowsNeeded = Math.max(1, ...items.map(w => w.sequence.rows + w.ids.length))
+    await this.#reserve(items, Math.max(...[...this.#sequences].map(s => s.row + 1)), rowsNeeded)
+    const recording = await this.#recording(STEP_SIZES.find(n => n >= count)!, probe)
+    const inputs = { ...this.#tokenInputs(items, count), ...options.inputs }
+    await recording.run({ lengths: { tokens: count }, inputs, states: this.#states.buffers(this.#layouts), signal: options.signal })
+    for (const w of items) {
+      w.sequence.rows += w.ids.length
+      w.sequence.position = (w.positions ? w.positions[w.positions.length - 1] : w.sequence.position + w.ids.length - 1) + 1
+    }
+    return recording
+  }
+
+  /** Feeds any number of tokens of one sequence in pieces; `visit` sees each piece's results. */
+  async feed(sequence: Sequence, ids: ArrayLike<number>, probe: Probe, visit?: (r: Recording, from: number, to: number) => Promise<void> | void, options: StepOptions & { positions?: ArrayLike<number>; inputsFor?: (from: number, to: number) => StepOptions['inputs'] } = {}): Promise<void> {
+    const span = Math.max(sequence.position + ids.length, ...(options.positions ? [1 + maximum(options.positions)] : []))
+    for (let from = 0; from < ids.length; from += this.chunk) {
+      const to = Math.min(from + this.chunk, ids.length)
+      const piece = Array.prototype.slice.call(ids, from, to)
+      const positions = options.positions && Array.prototype.slice.call(options.positions, from, to)
+      const r = await this.step([{ sequence, ids: piece, positions, span }], probe, { ...options, inputs: options.inputsFor?.(from, to) ?? options.inputs })
+      await visit?.(r, from, to)
+    }
+  }
+
+  /** Bytes allocated for keys and values now. */
+  get cacheBytes(): number {
+    return this.#states.bytes
+  }
+  get layouts(): readonly RowsLayout[] {
+    return this.#layouts
+  }
+  get allocations(): number {
+    return this.#arena.allocations + this.#states.allocations
+  }
+  async dispose(): Promise<void> {
+    for (const r of this.#recordings.values()) (await r).dispose()
+    this.#recordings.clear()
+    this.#arena.dispose()
+    this.#states.dispose()
+  }
+
+  #check(items: readonly StepWork[]): void {
+    const { vocab } = this.model.spec
+    const seen = new Set<Sequence>()
+    for (const { sequence, ids, positions } of items) {
+      if (!this.#sequences.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'the sequence is closed or belongs to another runner', {})
+      if (seen.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'a sequence appears twice in one step', {})
+      seen.add(sequence)
+      if (positions && positions.length !== ids.length) throw new AttuneError('ERR_SHAPE', `${ids.length} ids but ${positions.length} positions`, {})
+      for (let i = 0; i < ids.length; i++) {
+        const id = ids[i]
+        if (!Number.isInteger(id) || id < -1 || id >= vocab) throw new AttuneError('ERR_ARGUMENT', `token id ${id} at ${i} is outside the vocabulary of ${vocab}`, { id, index: i, vocab })
+      }
+    }
+  }
+
+  async #reserve(_items: readonly StepWork[], batchRows: number, rows: number): Promise<void> {
+    const b = Math.max(this.#states.batchRows, bucket(batchRows, 1))
+    if (rows > this.#rows || b > this.#states.batchRows) {
+      const next = layoutOf(this.#cache, this.model, Math.max(rows, this.#rows), this.chunk)
+      await this.#states.resize(this.#layouts, next, b)
+      this.#layouts = next
+      this.#rows = Math.max(rows, this.#rows)
+    }
+  }
+
+  #recording(tokens: number, probe: Probe): Promise<Recording> {
+    const batchRows = this.#states.batchRows
+    const key = [tokens, batchRows, probe.key, ...new Set(this.#layouts.map(l => l.key))].join('|')
+    let r = this.#recordings.get(key)
+    if (!r) {
+      this.recorded++
+      r = record(this.device, stepGraph(this.model, { tokens, batchRows, layouts: this.#layouts, kv: this.kv }, probe), this.#arena)
+      r.catch(() => this.#recordings.delete(key))
+      this.#recordings.set(key, r)
+    }
+    return r
+  }
+
+  #tokenInputs(items: readonly StepWork[], count: number): Record<string, Int32Array | Float32Array> {
+    const b = this.#states.batchRows
+    const ids = new Int32Array(count)
+    const batch = new Int32Array(count)
+    const row = new Int32Array(count)
+    const position = new Int32Array(count)
+    const offsets = new Int32Array(b + 1)
+    const totals = new Int32Array(b)
+    for (const s of this.#sequences) if (s.row < b) totals[s.row] = s.rows
+    let at = 0
+    for (const { sequence: s, ids: own, positions } of items) {
+      for (let i = 0; i < own.length; i++, at++) {
+        ids[at] = own[i]
+        batch[at] = s.row
+        row[at] = s.rows + i
+        position[at] = positions ? positions[i] : s.position + i
+      }
+      totals[s.row] = s.rows + own.length
+      offsets[s.row + 1] = own.length
+    }
+    for (let i = 0; i < b; i++) offsets[i + 1] += offsets[i]
+    const out: Record<string, Int32Array | Float32Array> = { ids, batch, row, position, offsets }
+    for (const layout of new Map(this.#layouts.map(l => [l.key, l])).values()) {
+      out[`slots:${layout.key}`] = row.map(r => layout.slot(r))
+      out[`lengths:${layout.key}`] = totals.map(n => layout.length(n))
+    }
+    const span = Math.max(1, ...items.map(w => Math.max(w.span ?? 0, w.sequence.position + w.ids.length, w.positions ? 1 + maximum(w.positions) : 0)))
+    for (const spec of varying(this.model)) out[ropeName(spec)] = ropeFrequencies(spec, span).values
+    return out
+  }
+}
+
+import { maskOf } from '@attune/attention'
+import type { LayerSpec } from './spec.ts'
+
+const maskExpr = (l: LayerSpec) => maskOf(l.attention.mask)
+const maximum = (x: ArrayLike<number>): number => {
+  let m = 0
+  for (let i = 0; i < x.length; i++) m = Math.max(m, x[i])
+  return m
+}
+const varying = (model: Model): RopeSpec[] => model.spec.layers.map(l => l.attention.position).filter((p): p is RopeSpec => p.kind === 'rope' && frequenciesVary(p))
+export type { Dense }
+export { rowsName }

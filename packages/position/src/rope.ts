@@ -1,0 +1,38 @@
+import { AttuneError } from '@attune/expr'
+import { type ScalingRule, scalings } from './scaling.ts'
+
+/** Rotary embedding as data. Names follow Hugging Face's `rope_parameters`. Su et al. 2021, https://arxiv.org/abs/2104.09864 */
+export interface RopeSpec {
+  readonly kind: 'rope'
+  /** Rotated numbers per head (twice the frequencies). */
+  readonly dims: number
+  readonly theta: number
+  readonly pairing: 'half' | 'interleaved'
+  /** Context the model was trained for. */
+  readonly maxPositions: number
+  readonly scaling?: { readonly type: string } & Readonly<Record<string, unknown>>
+}
+
+export interface Frequencies {
+  /** Inverse frequencies (dims / 2) */
+  readonly values: Float32Array
+  /** Multiplies cos and sin. */
+  readonly factor: number
+}
+
+/**
+ * Inverse frequencies for a sequence that reaches `span` positions, in float32 as transformers computes them. Only scalings that
+ * depend on the length (dynamic) look at `span`.
+ */
+export function ropeFrequencies(spec: RopeSpec, span: number): Frequencies {
+  return ruleOf(spec).frequencies(spec, span)
+}
+/** True when the frequencies change with the sequence's length. */
+export const frequenciesVary = (spec: RopeSpec): boolean => ruleOf(spec).varies
+
+function ruleOf(spec: RopeSpec): ScalingRule {
+  const type = spec.scaling?.type ?? 'default'
+  const rule = scalings[type]
+  if (!rule) throw new AttuneError('ERR_UNSUPPORTED', `rope type '${type}' is not one of ${Object.keys(scalings).join(', ')}`, { rope_type: type })
+  return rule
+}
