@@ -1,5 +1,5 @@
 import { defineAttention } from '@attune/attention'
-import { gqa, type GqaConfig } from './gqa.ts'
+import { type GqaConfig, gqa } from './gqa.ts'
 
 export type MhaConfig = Omit<GqaConfig, 'kvHeads' | 'headMap'>
 const asGqa = (c: MhaConfig): GqaConfig => ({ ...c, kvHeads: c.heads })

@@ -1,5 +1,5 @@
 import { defineAttention } from '@attune/attention'
-import { gqa, type GqaConfig } from './gqa.ts'
+import { type GqaConfig, gqa } from './gqa.ts'
 
 export type MqaConfig = Omit<GqaConfig, 'kvHeads' | 'headMap'>
 const asGqa = (c: MqaConfig): GqaConfig => ({ ...c, kvHeads: 1 })

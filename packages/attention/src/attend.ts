@@ -1,4 +1,4 @@
-import { attendOf, type AttendOptions, type AttendResult } from '@attune/ops'
+import { type AttendOptions, type AttendResult, attendOf } from '@attune/ops'
 import type { Tensor } from '@attune/tensor'
 import type { Past } from './state.ts'
 

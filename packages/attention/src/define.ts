@@ -49,7 +49,8 @@ export interface VariantParts<C, P extends ParamTree> {
 }
 
 export function defineAttention<C, P extends ParamTree>(name: string, parts: VariantParts<C, P>): Variant<C, P> {
-  if (!/^[a-z0-9]+(?:[-/][a-z0-9]+)*$/.test(name)) throw new AttuneError('ERR_ARGUMENT', `'${name}' is not a variant name: use lower-case words joined by '-' or one 'scope/'`, { name })
+  if (!/^[a-z0-9]+(?:[-/][a-z0-9]+)*$/.test(name))
+    throw new AttuneError('ERR_ARGUMENT', `'${name}' is not a variant name: use lower-case words joined by '-' or one 'scope/'`, { name })
   const { title, paper, family, params, state, forward, limits = [], bridges = [] } = parts
   return Object.freeze({ [MARK]: true, abi: 1 as const, name, about: { title, paper, family }, params, state, forward, limits, bridges })
 }

@@ -1,5 +1,4 @@
-import { constant, type Expr, k, q } from '@attune/expr'
-import { AttuneError } from '@attune/expr'
+import { AttuneError, constant, type Expr, k, q } from '@attune/expr'
 
 /** A mask as data: what a query may see. */
 export type MaskSpec =

@@ -1,4 +1,4 @@
-import { type Dim, type Tensor } from '@attune/tensor'
+import type { Dim, Tensor } from '@attune/tensor'
 
 /** One row per token: `heads` vectors of `width` numbers. */
 export interface RowsKind {

@@ -8,7 +8,9 @@ import { bucket, type CacheManager } from './manager.ts'
 export const ring = (): CacheManager => ({
   name: 'ring',
   why(_kind, mask) {
-    return Number.isFinite(horizon(mask).window) ? undefined : 'the mask lets a query see rows arbitrarily far back, so no row may be dropped'
+    return Number.isFinite(horizon(mask).window)
+      ? undefined
+      : 'the mask lets a query see rows arbitrarily far back, so no row may be dropped'
   },
   layout(mask, _rows, chunk) {
     const { window, pinned } = horizon(mask)

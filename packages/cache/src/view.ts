@@ -1,6 +1,6 @@
 import type { Past, StateSpec, StateView, StepTokens } from '@attune/attention'
 import { table, variable } from '@attune/expr'
-import { capacity, copyOf, mapExpr, type Tensor, scatterRows } from '@attune/tensor'
+import { capacity, copyOf, mapExpr, scatterRows, type Tensor } from '@attune/tensor'
 import type { RowsLayout } from './manager.ts'
 
 /** A layout's values in one step's graph. */
@@ -15,7 +15,13 @@ export interface LayoutOperands {
 }
 
 /** Graph-building view of one layer's state buffers; `effects` collects their new versions. */
-export function rowsView(spec: StateSpec, buffers: Readonly<Record<string, Tensor>>, tokens: StepTokens, operands: LayoutOperands, effects: Tensor[]): StateView {
+export function rowsView(
+  spec: StateSpec,
+  buffers: Readonly<Record<string, Tensor>>,
+  tokens: StepTokens,
+  operands: LayoutOperands,
+  effects: Tensor[],
+): StateView {
   return {
     append(values) {
       const parts: Record<string, Tensor> = {}
@@ -63,4 +69,5 @@ const appendIndex = (tokens: StepTokens, { layout, slots }: LayoutOperands, head
     return mapExpr(at, [], { dtype: 'i32', shape: [tokens.count, heads] })
   })
 
-const perHead = (lengths: Tensor, heads: number): Tensor => once(lengths, `lengths${heads}`, () => copyOf(lengths.unsqueeze(1).expand([lengths.shape[0], heads])))
+const perHead = (lengths: Tensor, heads: number): Tensor =>
+  once(lengths, `lengths${heads}`, () => copyOf(lengths.unsqueeze(1).expand([lengths.shape[0], heads])))

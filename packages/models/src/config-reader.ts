@@ -85,9 +85,18 @@ export class ConfigReader {
   /** Throws when a key was neither read nor harmless. */
   finish(): void {
     const left = [...this.#left].filter(k => this.json[k] !== null)
-    if (left.length > 0) throw new AttuneError('ERR_UNSUPPORTED', `${this.file}: ${left.length === 1 ? 'key' : 'keys'} ${left.map(k => `'${k}'`).join(', ')} may change what the model computes and ${left.length === 1 ? 'is' : 'are'} not supported`, { file: this.file, keys: left })
+    if (left.length > 0)
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${this.file}: ${left.length === 1 ? 'key' : 'keys'} ${left.map(k => `'${k}'`).join(', ')} may change what the model computes and ${left.length === 1 ? 'is' : 'are'} not supported`,
+        { file: this.file, keys: left },
+      )
   }
   wrong(key: string, want: string, got: unknown): AttuneError {
-    return new AttuneError('ERR_FORMAT', `${this.file}: '${key}' must be ${want}, got ${JSON.stringify(got)}`, { file: this.file, key, value: got })
+    return new AttuneError('ERR_FORMAT', `${this.file}: '${key}' must be ${want}, got ${JSON.stringify(got)}`, {
+      file: this.file,
+      key,
+      value: got,
+    })
   }
 }

@@ -1,5 +1,17 @@
 import { maskOf, type StateSpec, type StateView, type Variant } from '@attune/attention'
-import { type Bound, bindParams, embedding, type EmbeddingSpec, gatedMlp, gatedMlpParams, linear, type LinearSpec, type ParamTree, type ParamValues, vector } from '@attune/nn'
+import {
+  type Bound,
+  bindParams,
+  type EmbeddingSpec,
+  embedding,
+  gatedMlp,
+  gatedMlpParams,
+  type LinearSpec,
+  linear,
+  type ParamTree,
+  type ParamValues,
+  vector,
+} from '@attune/nn'
 import { rmsNormOf } from '@attune/ops'
 import { bindPosition, type RopeOperands, type RopeSpec } from '@attune/position'
 import { AttuneError, gatherRows, mapWith, type Tensor } from '@attune/tensor'
@@ -10,7 +22,12 @@ export type Variants = ReadonlyMap<string, Variant>
 
 export function variantOf(variants: Variants, layer: LayerSpec): Variant {
   const v = variants.get(layer.attention.variant)
-  if (!v) throw new AttuneError('ERR_UNSUPPORTED', `attention variant '${layer.attention.variant}' is not among ${[...variants.keys()].join(', ')}`, { variant: layer.attention.variant })
+  if (!v)
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `attention variant '${layer.attention.variant}' is not among ${[...variants.keys()].join(', ')}`,
+      { variant: layer.attention.variant },
+    )
   return v
 }
 
@@ -26,7 +43,12 @@ export function layerParams({ dim }: DecoderSpec, layer: LayerSpec, variants: Va
 /** The whole parameter tree: `embed`, `layers.<i>`, `norm`, and `head` unless tied. */
 export function decoderParams(spec: DecoderSpec, variants: Variants): ParamTree {
   const layers = Object.fromEntries(spec.layers.map((l, i) => [String(i), layerParams(spec, l, variants)]))
-  return { embed: embedding(spec.vocab, spec.dim), layers, norm: vector(spec.dim), ...(spec.tied ? {} : { head: linear({ dim: spec.dim }, { vocab: spec.vocab }) }) }
+  return {
+    embed: embedding(spec.vocab, spec.dim),
+    layers,
+    norm: vector(spec.dim),
+    ...(spec.tied ? {} : { head: linear({ dim: spec.dim }, { vocab: spec.vocab }) }),
+  }
 }
 
 /** What the decoder needs of one step. */
@@ -53,11 +75,20 @@ export interface DecoderResult {
   logits(rows?: Tensor): Tensor
 }
 
-type LayerBound = Bound<{ attentionNorm: ReturnType<typeof vector>; mlpNorm: ReturnType<typeof vector>; mlp: ReturnType<typeof gatedMlpParams>; attention: ParamTree }>
+type LayerBound = Bound<{
+  attentionNorm: ReturnType<typeof vector>
+  mlpNorm: ReturnType<typeof vector>
+  mlp: ReturnType<typeof gatedMlpParams>
+  attention: ParamTree
+}>
 
 /** Builds one step's graph. */
 export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValues, step: DecoderStep): DecoderResult {
-  const params = bindParams(decoderParams(spec, variants), values) as Bound<{ embed: EmbeddingSpec; norm: ReturnType<typeof vector>; head: LinearSpec }> & { layers: Record<string, LayerBound> }
+  const params = bindParams(decoderParams(spec, variants), values) as unknown as Bound<{
+    embed: EmbeddingSpec
+    norm: ReturnType<typeof vector>
+    head: LinearSpec
+  }> & { layers: Record<string, LayerBound> }
   let x = params.embed.lookup(step.ids) // (N, dim)
   const stream = [x]
   const attentionInputs: Tensor[] = []

@@ -20,7 +20,12 @@ export const llama: ModelDefinition = {
     const bias = c.flag('attention_bias', false)
     const act = c.text('hidden_act', 'silu')
     if (heads % kvHeads !== 0) throw c.wrong('num_key_value_heads', `a divisor of num_attention_heads (${heads})`, kvHeads)
-    if (!activations[act]) throw new AttuneError('ERR_UNSUPPORTED', `config.json: hidden_act '${act}' is not supported (known: ${Object.keys(activations).join(', ')})`, { hidden_act: act })
+    if (!activations[act])
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `config.json: hidden_act '${act}' is not supported (known: ${Object.keys(activations).join(', ')})`,
+        { hidden_act: act },
+      )
     const position = ropeFromConfig(c, headDim, maxPositions)
     const variant = kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
     const layer: LayerSpec = {

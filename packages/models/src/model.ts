@@ -19,15 +19,25 @@ export interface LoadOptions {
 }
 
 /** Binds a checkpoint's tensors to a Spec. Every tensor is used exactly once or listed as ignorable; nothing is read yet. */
-export function modelFrom(checkpoint: Checkpoint, definition: ModelDefinition, variants: Variants, { weights = 'as-stored' }: LoadOptions = {}): Model {
+export function modelFrom(
+  checkpoint: Checkpoint,
+  definition: ModelDefinition,
+  variants: Variants,
+  { weights = 'as-stored' }: LoadOptions = {},
+): Model {
   const spec = definition.spec(checkpoint.config)
   const values = new Map<string, ParamValue>()
   const unused = new Set(checkpoint.tensors.keys())
   const take = (name: string, shape: readonly number[]): Constant => {
     const entry = checkpoint.tensors.get(name)
-    if (!entry) throw new AttuneError('ERR_FORMAT', `${checkpoint.name}: tensor '${name}' is missing`, { file: checkpoint.name, tensor: name })
+    if (!entry)
+      throw new AttuneError('ERR_FORMAT', `${checkpoint.name}: tensor '${name}' is missing`, { file: checkpoint.name, tensor: name })
     if (entry.shape.length !== shape.length || shape.some((n, i) => n !== entry.shape[i]))
-      throw new AttuneError('ERR_FORMAT', `${entry.file}: tensor '${name}' has shape (${entry.shape.join(', ')}), config.json asks for (${shape.join(', ')})`, { file: entry.file, tensor: name, shape: entry.shape, want: shape })
+      throw new AttuneError(
+        'ERR_FORMAT',
+        `${entry.file}: tensor '${name}' has shape (${entry.shape.join(', ')}), config.json asks for (${shape.join(', ')})`,
+        { file: entry.file, tensor: name, shape: entry.shape, want: shape },
+      )
     unused.delete(name)
     return constantOf(entry, weights)
   }
@@ -40,20 +50,32 @@ export function modelFrom(checkpoint: Checkpoint, definition: ModelDefinition, v
   if (spec.tied) unused.delete(fileNames(definition, 'head').weight)
   const left = [...unused].filter(n => !definition.ignorable.some(r => r.test(n)))
   if (left.length > 0)
-    throw new AttuneError('ERR_UNSUPPORTED', `${checkpoint.name}: ${left.length} tensor${left.length > 1 ? 's' : ''} not used by model type '${definition.type}': ${left.slice(0, 5).join(', ')}${left.length > 5 ? ', …' : ''}`, { file: checkpoint.name, tensors: left })
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${checkpoint.name}: ${left.length} tensor${left.length > 1 ? 's' : ''} not used by model type '${definition.type}': ${left.slice(0, 5).join(', ')}${left.length > 5 ? ', …' : ''}`,
+      { file: checkpoint.name, tensors: left },
+    )
   return { spec, values, variants, definition }
 }
 
 function constantOf(entry: TensorEntry, mode: 'as-stored' | 'f32'): Constant {
-  const keep: Storage | undefined = isCodec(entry.dtype as Storage) || entry.dtype === 'f32' || entry.dtype === 'f16' || entry.dtype === 'bf16' ? (entry.dtype as Storage) : undefined
+  const keep: Storage | undefined =
+    isCodec(entry.dtype as Storage) || entry.dtype === 'f32' || entry.dtype === 'f16' || entry.dtype === 'bf16'
+      ? (entry.dtype as Storage)
+      : undefined
   // Vectors are read as f32 by every kernel; they are small.
-  if (keep && (keep === 'f32' || (mode === 'as-stored' && entry.shape.length > 1))) return new Constant(keep, entry.shape, () => entry.read(), entry.name)
+  if (keep && (keep === 'f32' || (mode === 'as-stored' && entry.shape.length > 1)))
+    return new Constant(keep, entry.shape, () => entry.read(), entry.name)
   return new Constant('f32', entry.shape, async () => bytesOfFloats(await floats(entry)), entry.name)
 }
 const bytesOfFloats = (f: Float32Array): Uint8Array => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
 
 /** Uploads every weight; later steps only bind them. */
-export async function uploadWeights(model: Model, device: Device, options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {}): Promise<void> {
+export async function uploadWeights(
+  model: Model,
+  device: Device,
+  options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
+): Promise<void> {
   const all = new Set([...model.values.values()].flatMap(v => (v.bias ? [v.weight, v.bias] : [v.weight])))
   const total = [...all].reduce((n, c) => n + c.byteLength, 0)
   let done = 0

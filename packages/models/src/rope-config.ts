@@ -14,8 +14,25 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
   if (typeof partial !== 'number' || !(partial > 0 && partial <= 1)) throw c.wrong('partial_rotary_factor', 'a number in (0, 1]', partial)
   const type = scaling.rope_type ?? scaling.type ?? 'default'
   for (const k of ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type']) delete scaling[k]
-  if (typeof type !== 'string' || !scalings[type]) throw new AttuneError('ERR_UNSUPPORTED', `${c.file}: rope type ${JSON.stringify(type)} is not supported (known: ${Object.keys(scalings).join(', ')})`, { rope_type: type })
+  if (typeof type !== 'string' || !scalings[type])
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${c.file}: rope type ${JSON.stringify(type)} is not supported (known: ${Object.keys(scalings).join(', ')})`,
+      { rope_type: type },
+    )
   const unknown = Object.keys(scaling).filter(k => !scalings[type].keys.includes(k) && scaling[k] !== null)
-  if (unknown.length > 0) throw new AttuneError('ERR_UNSUPPORTED', `${c.file}: rope parameter${unknown.length > 1 ? 's' : ''} ${unknown.map(k => `'${k}'`).join(', ')} of type '${type}' ${unknown.length > 1 ? 'are' : 'is'} not supported`, { keys: unknown })
-  return { kind: 'rope', dims: Math.floor(headDim * partial), theta, pairing: 'half', maxPositions, ...(type === 'default' ? {} : { scaling: { ...scaling, type } }) }
+  if (unknown.length > 0)
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${c.file}: rope parameter${unknown.length > 1 ? 's' : ''} ${unknown.map(k => `'${k}'`).join(', ')} of type '${type}' ${unknown.length > 1 ? 'are' : 'is'} not supported`,
+      { keys: unknown },
+    )
+  return {
+    kind: 'rope',
+    dims: Math.floor(headDim * partial),
+    theta,
+    pairing: 'half',
+    maxPositions,
+    ...(type === 'default' ? {} : { scaling: { ...scaling, type } }),
+  }
 }

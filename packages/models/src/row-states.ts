@@ -29,7 +29,7 @@ export class RowStates {
     return [...this.#buffers].reduce((n, [name, b]) => n + (name.includes(':') || name === 'drawn' ? 0 : b.buffer.bytes), 0)
   }
 
-  buffers(_layouts: readonly RowsLayout[]): Record<string, DeviceBuffer> {
+  buffers(): Record<string, DeviceBuffer> {
     return Object.fromEntries([...this.#buffers].map(([name, b]) => [name, b.buffer]))
   }
 

@@ -1,9 +1,10 @@
-import { type CacheManager, automatic, bucket, contiguous, type RowsLayout, ring } from '@attune/cache'
+import { automatic, bucket, type CacheManager, contiguous, type RowsLayout, ring } from '@attune/cache'
 import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
-import { Arena, AttuneError, type Dense, type Device, type Recording, record, type Storage } from '@attune/tensor'
+import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
 import type { Model } from './model.ts'
 import { RowStates } from './row-states.ts'
-import { layoutOf, type Probe, ropeName, rowsName, stepGraph } from './step-graph.ts'
+import type { LayerSpec } from './spec.ts'
+import { layoutOf, type Probe, ropeName, stepGraph } from './step-graph.ts'
 
 export interface RunnerOptions {
   /** How the past is kept. Default: a ring where a layer's mask allows it, else contiguous. */
@@ -66,7 +67,8 @@ export class Runner {
     for (const [i, l] of model.spec.layers.entries()) {
       for (const kind of Object.values(model.variants.get(l.attention.variant)?.state(l.attention.config) ?? {})) {
         const why = cache.why(kind, maskExpr(l))
-        if (why) throw new AttuneError('ERR_UNSUPPORTED', `layer ${i} cannot use the ${cache.name} cache: ${why}`, { layer: i, cache: cache.name })
+        if (why)
+          throw new AttuneError('ERR_UNSUPPORTED', `layer ${i} cannot use the ${cache.name} cache: ${why}`, { layer: i, cache: cache.name })
       }
     }
     this.#layouts = layoutOf(cache, model, 1, this.chunk)
@@ -87,16 +89,20 @@ export class Runner {
   }
   /** Forgets all rows from `rows` on. */
   trim(sequence: Sequence, rows: number): void {
-    if (rows > sequence.rows || rows < 0) throw new AttuneError('ERR_ARGUMENT', `cannot trim a sequence of ${sequence.rows} rows to ${rows}`, { rows })
+    if (rows > sequence.rows || rows < 0)
+      throw new AttuneError('ERR_ARGUMENT', `cannot trim a sequence of ${sequence.rows} rows to ${rows}`, { rows })
     const lost = this.#layouts.find(l => l.remembersRows && sequence.rows > l.capacity)
-    if (lost && rows < sequence.rows) throw new AttuneError('ERR_UNSUPPORTED', `a ring of ${lost.capacity} slots has dropped rows that a trim to ${rows} would need`, { rows })
+    if (lost && rows < sequence.rows)
+      throw new AttuneError('ERR_UNSUPPORTED', `a ring of ${lost.capacity} slots has dropped rows that a trim to ${rows} would need`, {
+        rows,
+      })
     sequence.position -= sequence.rows - rows
     sequence.rows = rows
   }
   /** A new sequence with the same past. */
   async fork(sequence: Sequence): Promise<Sequence> {
     const copy = this.open()
-    await this.#reserve([], Math.max(copy.row + 1, this.#states.batchRows), sequence.rows)
+    await this.#reserve(Math.max(copy.row + 1, this.#states.batchRows), sequence.rows)
     await this.#states.copyRow(sequence.row, copy.row)
     copy.rows = sequence.rows
     copy.position = sequence.position
@@ -107,13 +113,14 @@ export class Runner {
   async step(work: readonly StepWork[], probe: Probe, options: StepOptions = {}): Promise<Recording> {
     const items = [...work].filter(w => w.ids.length > 0).sort((a, b) => a.sequence.row - b.sequence.row)
     const count = items.reduce((n, w) => n + w.ids.length, 0)
-    if (count > this.chunk) throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
+    if (count > this.chunk)
+      throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
     this.#check(items)
     const rowsNeeded = Math.max(1, ...items.map(w => w.sequence.rows + w.ids.length))
-    await this.#reserve(items, Math.max(...[...this.#sequences].map(s => s.row + 1)), rowsNeeded)
+    await this.#reserve(Math.max(...[...this.#sequences].map(s => s.row + 1)), rowsNeeded)
     const recording = await this.#recording(STEP_SIZES.find(n => n >= count)!, probe)
     const inputs = { ...this.#tokenInputs(items, count), ...options.inputs }
-    await recording.run({ lengths: { tokens: count }, inputs, states: this.#states.buffers(this.#layouts), signal: options.signal })
+    await recording.run({ lengths: { tokens: count }, inputs, states: this.#states.buffers(), signal: options.signal })
     for (const w of items) {
       w.sequence.rows += w.ids.length
       w.sequence.position = (w.positions ? w.positions[w.positions.length - 1] : w.sequence.position + w.ids.length - 1) + 1
@@ -122,13 +129,22 @@ export class Runner {
   }
 
   /** Feeds any number of tokens of one sequence in pieces; `visit` sees each piece's results. */
-  async feed(sequence: Sequence, ids: ArrayLike<number>, probe: Probe, visit?: (r: Recording, from: number, to: number) => Promise<void> | void, options: StepOptions & { positions?: ArrayLike<number>; inputsFor?: (from: number, to: number) => StepOptions['inputs'] } = {}): Promise<void> {
+  async feed(
+    sequence: Sequence,
+    ids: ArrayLike<number>,
+    probe: Probe,
+    visit?: (r: Recording, from: number, to: number) => Promise<void> | void,
+    options: StepOptions & { positions?: ArrayLike<number>; inputsFor?: (from: number, to: number) => StepOptions['inputs'] } = {},
+  ): Promise<void> {
     const span = Math.max(sequence.position + ids.length, ...(options.positions ? [1 + maximum(options.positions)] : []))
     for (let from = 0; from < ids.length; from += this.chunk) {
       const to = Math.min(from + this.chunk, ids.length)
       const piece = Array.prototype.slice.call(ids, from, to)
       const positions = options.positions && Array.prototype.slice.call(options.positions, from, to)
-      const r = await this.step([{ sequence, ids: piece, positions, span }], probe, { ...options, inputs: options.inputsFor?.(from, to) ?? options.inputs })
+      const r = await this.step([{ sequence, ids: piece, positions, span }], probe, {
+        ...options,
+        inputs: options.inputsFor?.(from, to) ?? options.inputs,
+      })
       await visit?.(r, from, to)
     }
   }
@@ -157,15 +173,17 @@ export class Runner {
       if (!this.#sequences.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'the sequence is closed or belongs to another runner', {})
       if (seen.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'a sequence appears twice in one step', {})
       seen.add(sequence)
-      if (positions && positions.length !== ids.length) throw new AttuneError('ERR_SHAPE', `${ids.length} ids but ${positions.length} positions`, {})
+      if (positions && positions.length !== ids.length)
+        throw new AttuneError('ERR_SHAPE', `${ids.length} ids but ${positions.length} positions`, {})
       for (let i = 0; i < ids.length; i++) {
         const id = ids[i]
-        if (!Number.isInteger(id) || id < -1 || id >= vocab) throw new AttuneError('ERR_ARGUMENT', `token id ${id} at ${i} is outside the vocabulary of ${vocab}`, { id, index: i, vocab })
+        if (!Number.isInteger(id) || id < -1 || id >= vocab)
+          throw new AttuneError('ERR_ARGUMENT', `token id ${id} at ${i} is outside the vocabulary of ${vocab}`, { id, index: i, vocab })
       }
     }
   }
 
-  async #reserve(_items: readonly StepWork[], batchRows: number, rows: number): Promise<void> {
+  async #reserve(batchRows: number, rows: number): Promise<void> {
     const b = Math.max(this.#states.batchRows, bucket(batchRows, 1))
     if (rows > this.#rows || b > this.#states.batchRows) {
       const next = layoutOf(this.#cache, this.model, Math.max(rows, this.#rows), this.chunk)
@@ -214,14 +232,14 @@ export class Runner {
       out[`slots:${layout.key}`] = row.map(r => layout.slot(r))
       out[`lengths:${layout.key}`] = totals.map(n => layout.length(n))
     }
-    const span = Math.max(1, ...items.map(w => Math.max(w.span ?? 0, w.sequence.position + w.ids.length, w.positions ? 1 + maximum(w.positions) : 0)))
+    const span = Math.max(
+      1,
+      ...items.map(w => Math.max(w.span ?? 0, w.sequence.position + w.ids.length, w.positions ? 1 + maximum(w.positions) : 0)),
+    )
     for (const spec of varying(this.model)) out[ropeName(spec)] = ropeFrequencies(spec, span).values
     return out
   }
 }
-
-import { maskOf } from '@attune/attention'
-import type { LayerSpec } from './spec.ts'
 
 const maskExpr = (l: LayerSpec) => maskOf(l.attention.mask)
 const maximum = (x: ArrayLike<number>): number => {
@@ -229,6 +247,5 @@ const maximum = (x: ArrayLike<number>): number => {
   for (let i = 0; i < x.length; i++) m = Math.max(m, x[i])
   return m
 }
-const varying = (model: Model): RopeSpec[] => model.spec.layers.map(l => l.attention.position).filter((p): p is RopeSpec => p.kind === 'rope' && frequenciesVary(p))
-export type { Dense }
-export { rowsName }
+const varying = (model: Model): RopeSpec[] =>
+  model.spec.layers.map(l => l.attention.position).filter((p): p is RopeSpec => p.kind === 'rope' && frequenciesVary(p))

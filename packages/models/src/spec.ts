@@ -28,4 +28,7 @@ export interface DecoderSpec {
 }
 
 /** A pure map over the layers. */
-export const swap = (spec: DecoderSpec, change: (layer: LayerSpec, index: number) => LayerSpec): DecoderSpec => ({ ...spec, layers: spec.layers.map(change) })
+export const swap = (spec: DecoderSpec, change: (layer: LayerSpec, index: number) => LayerSpec): DecoderSpec => ({
+  ...spec,
+  layers: spec.layers.map(change),
+})

@@ -1,9 +1,8 @@
-import { type StepTokens } from '@attune/attention'
+import { maskOf, type StepTokens } from '@attune/attention'
 import { type CacheManager, type LayoutOperands, type RowsLayout, rowsView, updateRows } from '@attune/cache'
-import { maskOf } from '@attune/attention'
 import { table, variable } from '@attune/expr'
 import { frequenciesVary, type RopeOperands, type RopeSpec, ropeFrequencies } from '@attune/position'
-import { type Dim, type Graph, input, length, mapExpr, scatterRows, state, type Storage, type Tensor, tensor } from '@attune/tensor'
+import { type Dim, type Graph, input, length, mapExpr, type Storage, scatterRows, state, type Tensor, tensor } from '@attune/tensor'
 import { type DecoderResult, decoder, variantOf } from './decoder.ts'
 import type { Model } from './model.ts'
 
@@ -19,7 +18,10 @@ export interface StepIo {
 /** What a step computes beyond updating its caches. `key` names it among recordings. */
 export interface Probe {
   readonly key: string
-  build(result: DecoderResult, io: StepIo): {
+  build(
+    result: DecoderResult,
+    io: StepIo,
+  ): {
     readonly outputs: Readonly<Record<string, Tensor>>
     /** Token drawn for each batch row (B) i32: the row's next input unless the host gives another. */
     readonly draw?: Tensor
@@ -64,7 +66,12 @@ export function stepGraph(model: Model, shape: StepShape, probe: Probe): Graph {
     rope: memoRope(),
     state(layer, spec) {
       const operands = layouts.get(shape.layouts[layer].key)!
-      const buffers = Object.fromEntries(Object.entries(spec).map(([part, { heads, width }]) => [part, state(stateName(layer, part), shape.kv, [batchRows, heads, operands.layout.capacity, width])]))
+      const buffers = Object.fromEntries(
+        Object.entries(spec).map(([part, { heads, width }]) => [
+          part,
+          state(stateName(layer, part), shape.kv, [batchRows, heads, operands.layout.capacity, width]),
+        ]),
+      )
       return rowsView(spec, buffers, tokens, operands, effects)
     },
   })
@@ -77,7 +84,12 @@ export function stepGraph(model: Model, shape: StepShape, probe: Probe): Graph {
 /** Bytes of states the model keeps per token and batch row, over all layers. */
 export function stateSpecs(model: Model): { layer: number; part: string; heads: number; width: number }[] {
   return model.spec.layers.flatMap((l, layer) =>
-    Object.entries(variantOf(model.variants, l).state(l.attention.config)).map(([part, { heads, width }]) => ({ layer, part, heads, width })),
+    Object.entries(variantOf(model.variants, l).state(l.attention.config)).map(([part, { heads, width }]) => ({
+      layer,
+      part,
+      heads,
+      width,
+    })),
   )
 }
 
@@ -104,7 +116,9 @@ function layoutOperands(shape: StepShape, tokens: StepTokens, effects: Tensor[])
   for (const layout of shape.layouts) {
     if (out.has(layout.key)) continue
     const slots = input(`slots:${layout.key}`, 'i32', [tokens.count])
-    const rows = layout.remembersRows ? updateRows(state(rowsName(layout), 'i32', [tokens.batchRows, layout.capacity]), tokens, slots, effects) : undefined
+    const rows = layout.remembersRows
+      ? updateRows(state(rowsName(layout), 'i32', [tokens.batchRows, layout.capacity]), tokens, slots, effects)
+      : undefined
     out.set(layout.key, { layout, slots, rows, lengths: input(`lengths:${layout.key}`, 'i32', [tokens.batchRows]) })
   }
   return out

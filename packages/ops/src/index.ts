@@ -1,4 +1,6 @@
+export * from './activations.ts'
 export * from './attend.ts'
 export * from './linear.ts'
 export * from './norm.ts'
 export * from './rope.ts'
+export * from './softmax.ts'

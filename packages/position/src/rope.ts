@@ -33,6 +33,7 @@ export const frequenciesVary = (spec: RopeSpec): boolean => ruleOf(spec).varies
 function ruleOf(spec: RopeSpec): ScalingRule {
   const type = spec.scaling?.type ?? 'default'
   const rule = scalings[type]
-  if (!rule) throw new AttuneError('ERR_UNSUPPORTED', `rope type '${type}' is not one of ${Object.keys(scalings).join(', ')}`, { rope_type: type })
+  if (!rule)
+    throw new AttuneError('ERR_UNSUPPORTED', `rope type '${type}' is not one of ${Object.keys(scalings).join(', ')}`, { rope_type: type })
   return rule
 }

@@ -37,7 +37,16 @@ export const scalings: Readonly<Record<string, ScalingRule>> = {
   },
   /** Peng et al. 2023, https://arxiv.org/abs/2309.00071 */
   yarn: {
-    keys: ['factor', 'attention_factor', 'mscale', 'mscale_all_dim', 'beta_fast', 'beta_slow', 'truncate', 'original_max_position_embeddings'],
+    keys: [
+      'factor',
+      'attention_factor',
+      'mscale',
+      'mscale_all_dim',
+      'beta_fast',
+      'beta_slow',
+      'truncate',
+      'original_max_position_embeddings',
+    ],
     varies: false,
     frequencies(spec) {
       const { dims, theta } = spec
@@ -87,6 +96,11 @@ function yarnFactor(spec: RopeSpec, factor: number): number {
 
 function number(spec: RopeSpec, key: string, otherwise?: number): number {
   const x = (spec.scaling as Record<string, unknown> | undefined)?.[key] ?? otherwise
-  if (typeof x !== 'number' || !Number.isFinite(x)) throw new AttuneError('ERR_FORMAT', `config.json: rope scaling '${spec.scaling?.type}' needs a number '${key}', got ${JSON.stringify(x)}`, { key, value: x })
+  if (typeof x !== 'number' || !Number.isFinite(x))
+    throw new AttuneError(
+      'ERR_FORMAT',
+      `config.json: rope scaling '${spec.scaling?.type}' needs a number '${key}', got ${JSON.stringify(x)}`,
+      { key, value: x },
+    )
   return x
 }
