@@ -1,6 +1,21 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assertNonNegative, type Bounds, classify, type Expr, evaluate, h, horizon, k, q, range, s, table, variable } from '../src/index.ts'
+import {
+  assertNonNegative,
+  type Bounds,
+  classify,
+  type Expr,
+  evaluate,
+  h,
+  horizon,
+  k,
+  OPS,
+  q,
+  range,
+  s,
+  table,
+  variable,
+} from '../src/index.ts'
 import { anyExpr, expressions, T1, T2 } from './arbitrary.ts'
 
 const x = variable('x')
@@ -21,7 +36,37 @@ const minmax = (t: { operand: unknown }) => {
   return [Math.min(...list), Math.max(...list)] as const
 }
 
+/** What a kernel computes: every f32 op rounded, every index clamped. */
+function evaluateF32(root: Expr, env: Record<string, number>): number {
+  const visit = (e: Expr): number => {
+    const args = e.args.map(visit)
+    if (e.op === 'at') return (e.table!.operand as number[])[args[0]]
+    const exact = e.op === 'const' ? e.value! : e.op === 'var' ? env[e.name!] : OPS[e.op].meaning(args[0], args[1], args[2])
+    return e.type === 'f32' ? Math.fround(exact) : exact
+  }
+  return visit(root)
+}
+
 describe('range', () => {
+  it('holds in f32', () => {
+    const f32 = fc.float({ min: -4, max: 4, noNaN: true })
+    const pair = fc.tuple(f32, f32).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const)
+    const ends = fc.array(
+      fc.record({ x: fc.nat(1), y: fc.nat(1), i: fc.integer({ min: -9, max: 9 }), j: fc.integer({ min: -9, max: 9 }) }),
+      { minLength: 3 },
+    )
+    fc.assert(
+      fc.property(anyExpr, pair, pair, ends, (e, px, py, envs) => {
+        const known = range(e, { variables: { x: px, y: py, i: [-9, 9], j: [-9, 9] }, tables: minmax })
+        for (const env of envs) {
+          const value = evaluateF32(e, { ...env, x: px[env.x], y: py[env.y] })
+          if (!(value >= known.lo && value <= known.hi) && !(Number.isNaN(value) && known.nan))
+            throw new Error(`${value} is outside [${known.lo}, ${known.hi}]`)
+        }
+      }),
+      { numRuns: 1500 },
+    )
+  })
   it('holds at every point', () => {
     fc.assert(
       fc.property(anyExpr, box, points, fc.boolean(), (e, b, ps, knowsTables) => {
