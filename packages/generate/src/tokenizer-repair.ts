@@ -23,4 +23,4 @@ function preTokenizer(part: Json | null | undefined): unknown {
 const split = (regex: string) => ({ type: 'Split', pattern: { Regex: unicodeSpace(regex) }, behavior: 'Isolated', invert: false })
 
 const unicodeSpace = (regex: string): string =>
-  regex.replace(/\\(.)/gs, (escape, c) => (c === 's' ? '\\p{White_Space}' : c === 'S' ? '\\P{White_Space}' : escape))
+  regex.replace(/\\(.)/gs, (whole, c) => (c === 's' ? '\\p{White_Space}' : c === 'S' ? '\\P{White_Space}' : whole))

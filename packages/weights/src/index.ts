@@ -8,6 +8,20 @@ export { type Gguf, type GgufTensor, readGguf } from './gguf/read.ts'
 export { type GgufTokenizer, ggufTokenizer } from './gguf/tokenizer.ts'
 export type { GgufArray, GgufValue } from './gguf/value.ts'
 export { type HttpOptions, httpSource } from './http.ts'
+export {
+  type Assignment,
+  type Ignored,
+  ignore,
+  type Layout,
+  type LoadOptions,
+  layout,
+  loadValues,
+  type Rule,
+  rule,
+  saveValues,
+} from './layout/layout.ts'
+export { inverse, merge, permuteRope, reshape, type Step, split, stack, transpose } from './layout/steps.ts'
+export { hollow, type Value, value } from './layout/value.ts'
 export { openCheckpoint } from './open.ts'
 export { readSafetensors, type Safetensors } from './safetensors/read.ts'
 export { type ByteSource, blobSource, byteSource, memorySource } from './source.ts'

@@ -1,6 +1,7 @@
 import { AttuneError } from '@attune/tensor'
 import { type Checkpoint, type TensorEntry, tensorEntry } from '../checkpoint.ts'
 import { show } from '../error.ts'
+import { interleavedRow } from '../layout/steps.ts'
 import type { ByteSource } from '../source.ts'
 import type { GgufArchitecture } from './architecture.ts'
 import { llama } from './llama.ts'
@@ -88,14 +89,7 @@ function entryOf(source: ByteSource, tensor: GgufTensor, architecture: GgufArchi
   if (head % 2 !== 0 || shape[0] % head !== 0) throw refuse(`has ${shape[0]} rows, not whole heads of ${head}`)
   if (shape.length < 2 && typeof storage === 'object')
     throw refuse(`is a ${type} vector whose values are reordered, which needs unpacked values`)
-  return tensorEntry(source, { name, dtype: storage, shape, byteOffset }, { group: head, of: row => deinterleave(row, head) })
-}
-
-/** Row of half-split rope order → the row of the file that holds it: pairs (i, i + d/2) lie side by side there. */
-export function deinterleave(row: number, head: number): number {
-  const within = row % head
-  const half = head / 2
-  return row - within + (within < half ? 2 * within : 2 * (within - half) + 1)
+  return tensorEntry(source, { name, dtype: storage, shape, byteOffset }, { group: head, of: row => interleavedRow(row, head) })
 }
 
 function huggingFaceName(ggufName: string, { names }: GgufArchitecture): string | undefined {

@@ -193,7 +193,7 @@ describe('readGguf', () => {
   })
 
   it('refuses every truncation', async () => {
-    for (let n = 0; n < good.length - 32; n += 61) await expect(read(good.slice(0, n))).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+    for (let n = 0; n < good.length - 32; n += 509) await expect(read(good.slice(0, n))).rejects.toMatchObject({ code: 'ERR_FORMAT' })
   })
 
   it('recognises what it does not read', async () => {
