@@ -13,6 +13,18 @@ export async function launch(args) {
     console.error('attune: apps/cli/dist/main.js was not built: run `npm run setup` and read what it says.')
     process.exit(1)
   }
+  if (process.env.npm_lifecycle_event) endWithShell()
   process.argv = [process.argv[0], main, ...args]
   await import(pathToFileURL(main).href)
+}
+
+/** npm signals only the shell between it and us, and that shell dies without passing the signal on. */
+function endWithShell() {
+  const shell = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return
+    clearInterval(timer)
+    process.kill(process.pid, 'SIGTERM')
+  }, 200)
+  timer.unref()
 }
