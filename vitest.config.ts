@@ -15,7 +15,7 @@ export default defineConfig({
       test: {
         name: dir.replace(/^.*\//, ''),
         include: [`${dir}/**/*.test.ts`],
-        exclude: ['**/node_modules/**', '**/dist/**'],
+        exclude: ['**/node_modules/**', '**/dist/**', 'internal/third-party/**'],
         testTimeout: 60_000,
       },
     })),

@@ -32,6 +32,7 @@ export default {
   includeVersion: true,
   githubPages: false,
   excludeInternal: true,
+  treatWarningsAsErrors: true,
   skipErrorChecking: true, // `pnpm types` reports those
   disableSources: true, // a clone without a remote has nothing to link to
   plugin: [importNames],
