@@ -1,3 +1,4 @@
+import { maskOf } from '@attune/attention'
 import { automatic, bucket, type CacheManager, contiguous, type RowsLayout, ring } from '@attune/cache'
 import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
 import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
@@ -53,6 +54,7 @@ export class Runner {
   readonly chunk: number
   #layouts: readonly RowsLayout[]
   #rows = 0
+  #turn: Promise<void> = Promise.resolve()
   /** How many graphs were recorded, for tests and profiles. */
   recorded = 0
 
@@ -109,6 +111,22 @@ export class Runner {
     return copy
   }
 
+  /**
+   * Runs one step and then `use` on its results, before any other step of this runner may overwrite them: sessions that share a runner
+   * take turns.
+   */
+  async turn<T>(work: readonly StepWork[], probe: Probe, use: (r: Recording) => T | Promise<T>, options: StepOptions = {}): Promise<T> {
+    const before = this.#turn
+    let done = (): void => {}
+    this.#turn = new Promise(r => (done = r))
+    await before
+    try {
+      return await use(await this.step(work, probe, options))
+    } finally {
+      done()
+    }
+  }
+
   /** Runs one step over the sequences' new tokens; at most `chunk` tokens in all. */
   async step(work: readonly StepWork[], probe: Probe, options: StepOptions = {}): Promise<Recording> {
     const items = [...work].filter(w => w.ids.length > 0).sort((a, b) => a.sequence.row - b.sequence.row)
@@ -152,6 +170,10 @@ export class Runner {
   /** Bytes allocated for keys and values now. */
   get cacheBytes(): number {
     return this.#states.bytes
+  }
+  /** Batch rows the recordings are made for now. */
+  get batchRows(): number {
+    return Math.max(this.#states.batchRows, bucket(Math.max(1, ...[...this.#sequences].map(s => s.row + 1)), 1))
   }
   get layouts(): readonly RowsLayout[] {
     return this.#layouts
