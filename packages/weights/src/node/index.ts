@@ -1,2 +1,3 @@
 export { fileSource } from './file.ts'
 export { diskFolder, fileFolder } from './folder.ts'
+export { diskOutput } from './output.ts'
