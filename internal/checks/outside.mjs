@@ -13,16 +13,19 @@ const projects = join(root, 'internal/third-party')
 export async function check() {
   const packed = await packAll().catch(() => undefined)
   if (!packed) return ['there are no packed packages: see the check `packages`']
+  const names = existsSync(projects) ? readdirSync(projects) : []
+  const wrong = names.flatMap(name => shape(name, readdirSync(join(projects, name))))
+  if (wrong.length > 0) return wrong
   const folder = mkdtempSync(join(tmpdir(), 'attune-outside-'))
   try {
     lay(folder, packed)
+    for (const name of names) cpSync(join(projects, name), join(folder, name), { recursive: true })
     const { code, output } = await run({ ...pnpm(['install', '--prefer-offline', '--silent', '--no-frozen-lockfile']), cwd: folder })
     if (code !== 0) return [`installing the packed packages failed:\n${output}`]
-    const loading = await step(folder, 'every entry point', ['every.mjs'])
-    if (loading.length > 0) return loading
-    const found = []
-    for (const name of existsSync(projects) ? readdirSync(projects) : []) found.push(...(await variant(folder, name)))
-    return found
+    const loaded = await step(folder, 'loading every entry point', ['every.mjs'])
+    const typed = await step(folder, 'compiling', ['node_modules/typescript/bin/tsc', '-p', '.'])
+    const tested = names.length > 0 ? await step(folder, 'testing', ['node_modules/vitest/vitest.mjs', 'run', ...names]) : []
+    return [...loaded, ...typed, ...tested]
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -59,17 +62,10 @@ function lay(folder, packed) {
 const specifiers = (name, manifest) =>
   Object.entries(manifest.exports ?? {}).flatMap(([path, target]) => (typeof target === 'string' ? [] : [name + path.slice(1)]))
 
-/**
- * @param {string} folder
- * @param {string} name
- */
-async function variant(folder, name) {
-  const files = readdirSync(join(projects, name)).sort()
-  if (files.length !== 2 || !files.includes(`${name}.ts`) || !files.includes(`${name}.test.ts`))
-    return [`internal/third-party/${name} holds ${files.join(', ')}: a variant is ${name}.ts and ${name}.test.ts`]
-  cpSync(join(projects, name), join(folder, name), { recursive: true })
-  const typed = await step(folder, `types of ${name}`, ['node_modules/typescript/bin/tsc', '-p', '.'])
-  return typed.length > 0 ? typed : step(folder, `tests of ${name}`, ['node_modules/vitest/vitest.mjs', 'run', name])
+/** A variant is two files: anything else is a problem. @param {string} name @param {string[]} files @returns {string[]} */
+export function shape(name, files) {
+  if (files.length === 2 && files.includes(`${name}.ts`) && files.includes(`${name}.test.ts`)) return []
+  return [`internal/third-party/${name} holds ${files.join(', ')}: a variant is ${name}.ts and ${name}.test.ts`]
 }
 
 /** @param {string} folder @param {string} what @param {string[]} args @returns {Promise<string[]>} */
