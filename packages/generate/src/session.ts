@@ -1,0 +1,163 @@
+import type { Runner, Sequence } from '@attune/models'
+import { allLogits, noOutput } from '@attune/models'
+import { AttuneError } from '@attune/tensor'
+import { checkSampling, drawInputs, drawNext, type SampleOptions } from './sampling.ts'
+import { StopWatch } from './stop.ts'
+import type { Tokenizer } from './tokenizer.ts'
+
+export interface GenerateOptions extends SampleOptions {
+  /** Most new tokens. */
+  readonly maxTokens?: number
+  /** Texts that end the answer; not part of it. */
+  readonly stop?: readonly string[]
+  /** Tokens that end the answer; the model's own end tokens by default, [] for none. */
+  readonly endIds?: readonly number[]
+  readonly signal?: AbortSignal
+}
+
+export interface Piece {
+  readonly id: number
+  readonly logprob: number
+  /** Whole characters that became certain with this token; may be empty. */
+  readonly text: string
+}
+
+export type FinishReason = 'length' | 'end' | 'stop'
+
+/** A conversation with a model: keeps its past, so that the next call only feeds what is new. */
+export class Session {
+  readonly #sequence: Sequence
+  readonly #ids: number[] = []
+  /** Why the last `generate` ended. */
+  finish: FinishReason | undefined
+  constructor(
+    readonly runner: Runner,
+    readonly tokenizer: Tokenizer,
+    readonly endIds: readonly number[] = [],
+    sequence: Sequence = runner.open(),
+    ids: readonly number[] = [],
+  ) {
+    this.#sequence = sequence
+    this.#ids.push(...ids)
+  }
+
+  /** All tokens so far. */
+  get ids(): readonly number[] {
+    return this.#ids
+  }
+
+  /** Continues after `prompt` (text is encoded without further special tokens), token by token. */
+  async *generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<Piece, FinishReason> {
+    checkSampling(options)
+    const { maxTokens = 128, signal } = options
+    const ends = new Set(options.endIds ?? this.endIds)
+    const given = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : Array.from(prompt)
+    // The last token of the past may not have been fed yet.
+    const fresh = [...this.#ids.slice(this.#sequence.rows), ...given]
+    if (fresh.length === 0) throw new AttuneError('ERR_ARGUMENT', 'there is nothing to continue: the prompt is empty', {})
+    this.#ids.push(...given)
+    this.finish = undefined
+    const stream = this.tokenizer.stream()
+    const watch = new StopWatch(options.stop ?? [])
+    await this.#prefill(fresh.slice(0, -1), fresh.length, signal)
+    let next = fresh[fresh.length - 1]
+    for (let drawn = 0; drawn < maxTokens; drawn++) {
+      const { id, logprob } = await this.#draw(next, options, drawn, signal)
+      if (ends.has(id)) {
+        yield* this.#flush(stream.end(), watch, id, logprob)
+        return (this.finish = 'end')
+      }
+      this.#ids.push(id)
+      const { text, stopped } = watch.push(stream.push(id))
+      yield { id, logprob, text }
+      if (stopped) return (this.finish = 'stop')
+      next = id
+    }
+    const last = this.#ids[this.#ids.length - 1]
+    yield* this.#flush(stream.end(), watch, last, 0)
+    return (this.finish = 'length')
+  }
+
+  /** The whole answer as text. */
+  async complete(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): Promise<string> {
+    let text = ''
+    for await (const piece of this.generate(prompt, options)) text += piece.text
+    return text
+  }
+
+  /** Log-probability of each of `ids` after the session's past, without keeping them. */
+  async score(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array> {
+    const rows = this.#sequence.rows
+    const fed = [...this.#ids.slice(rows), ...Array.from(ids)]
+    const first = fed.length - ids.length
+    const out = new Float32Array(ids.length).fill(Number.NaN)
+    await this.runner.feed(
+      this.#sequence,
+      fed,
+      allLogits,
+      async (r, from) => {
+        const { data, shape } = await r.read('logits')
+        for (let i = 0; i < shape[0]; i++) {
+          const target = from + i + 1 - first
+          if (target >= 0 && target < ids.length) out[target] = logSoftmaxAt(data.subarray(i * shape[1], (i + 1) * shape[1]), ids[target])
+        }
+      },
+      { signal },
+    )
+    this.runner.trim(this.#sequence, rows)
+    return out
+  }
+
+  /** Another session with the same past. */
+  async fork(): Promise<Session> {
+    return new Session(this.runner, this.tokenizer, this.endIds, await this.runner.fork(this.#sequence), this.#ids)
+  }
+  /** Forgets all tokens from `count` on. */
+  trim(count: number): void {
+    if (count < this.#sequence.rows) this.runner.trim(this.#sequence, count)
+    this.#ids.length = Math.min(count, this.#ids.length)
+  }
+  close(): void {
+    this.runner.close(this.#sequence)
+  }
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #prefill(ids: readonly number[], total: number, signal?: AbortSignal): Promise<void> {
+    const { runner } = this
+    const sequence = this.#sequence
+    const span = sequence.position + total
+    for (let from = 0; from < ids.length; from += runner.chunk) {
+      await runner.turn([{ sequence, ids: ids.slice(from, from + runner.chunk), span }], noOutput, () => {}, { signal })
+    }
+  }
+
+  async #draw(last: number, options: SampleOptions, drawn: number, signal?: AbortSignal): Promise<{ id: number; logprob: number }> {
+    const { row } = this.#sequence
+    const inputs = drawInputs(this.runner.batchRows, [{ row, options, past: this.#ids, drawn }])
+    return this.runner.turn(
+      [{ sequence: this.#sequence, ids: [last] }],
+      drawNext,
+      async r => {
+        const ids = await r.read('ids')
+        const logprobs = await r.read('logprobs')
+        return { id: ids.data[row], logprob: logprobs.data[row] }
+      },
+      { inputs, signal },
+    )
+  }
+
+  *#flush(tail: string, watch: StopWatch, id: number, logprob: number): Generator<Piece> {
+    const text = watch.push(tail).text + watch.rest()
+    if (text) yield { id, logprob, text }
+  }
+}
+
+function logSoftmaxAt(logits: ArrayLike<number>, index: number): number {
+  let top = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < logits.length; i++) if (logits[i] > top) top = logits[i]
+  let total = 0
+  for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i] - top)
+  return logits[index] - top - Math.log(total)
+}
