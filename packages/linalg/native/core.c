@@ -1,0 +1,12 @@
+// The one translation unit: `node native/build.mjs` compiles it to src/core.wasm.ts.
+#include "core.h"
+#include "gemm.c"
+#include "reflect.c"
+#include "tridiag.c"
+#include "secular.c"
+#include "small.c"
+#include "divide.c"
+#include "bidiag.c"
+#include "divide-svd.c"
+#include "factor.c"
+#include "hermitian.c"
