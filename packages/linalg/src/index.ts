@@ -1,1 +1,10 @@
-export {}
+export { assignment } from './assignment.ts'
+export { complexGram, complexMatmul, complexRidge } from './complex.ts'
+export { type Eigen, eigh, eighHermitian, type HermitianEigen } from './eigh.ts'
+export { gram, matmul, type Rows } from './matmul.ts'
+export { type ComplexMatrix, damp, frobenius, identity, type Matrix, matrix, transpose } from './matrix.ts'
+export { nearestOrthogonal, procrustes } from './procrustes.ts'
+export { type Qr, qr } from './qr.ts'
+export { cholesky, detSign, ridge, solve, solvePositive } from './solve.ts'
+export { lstsq, pinv, type Svd, svd } from './svd.ts'
+export { type Operator, type TopEigen, topEigen } from './top-eigen.ts'
