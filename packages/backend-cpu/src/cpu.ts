@@ -12,7 +12,10 @@ export interface CpuOptions {
   readonly threads?: number
   /** `auto` (default): the native addon where there is one, else WebAssembly. */
   readonly backend?: 'auto' | 'native' | 'wasm'
-  /** An instruction set of the addon by name (`avx512`, `avx2`, `sse2`, `neon`); by default the best that this processor has. */
+  /**
+   * A build of the kernels by name, never replaced by another: of the addon `avx512`, `avx2`, `sse2`, `neon`, of WebAssembly (with
+   * `backend: 'wasm'`) `relaxed-simd`, `simd128`. By default the best that runs here.
+   */
   readonly isa?: string
   /** WebAssembly: false runs on the calling thread in short slices, as on a page that is not cross-origin isolated. */
   readonly workers?: boolean
@@ -27,51 +30,49 @@ export interface CpuOptions {
  * not there.
  */
 export async function cpu(options: CpuOptions = {}): Promise<CpuDevice> {
-  const { backend = 'auto', memory = Number.POSITIVE_INFINITY } = options
+  const { backend = 'auto', memory = Number.POSITIVE_INFINITY, onWarning } = options
   const threads = Math.max(1, Math.floor(options.threads ?? Math.min(32, await parallelism())))
+  const native: NativeIsa[] = []
   const reasons: string[] = []
-  let isas: readonly NativeIsa[] = []
   let engine: Engine | undefined
   if (backend !== 'wasm') {
     try {
-      isas = await nativeIsas()
-      engine = await nativeEngine(chooseIsa(isas, options.isa), threads)
-      reasons.push(...missingIsas(isas).map(name => `the addon was built without ${name}, which this processor has`))
+      engine = await openNative(options, threads, native, reasons)
     } catch (cause) {
-      if (backend === 'native' || options.isa) throw unsupported('the native addon cannot be used', cause)
-      if (isNode) reasons.push(`no native addon: ${firstLine(cause)}`)
+      if (backend === 'native') throw unsupported('the native addon cannot be used', cause)
+      if (isNode) {
+        reasons.push(`no native addon: ${firstLine(cause)}`)
+        onWarning?.(`${reasons[0]}; the CPU runs as WebAssembly, several times slower`)
+      }
     }
   }
-  if (!engine) {
-    const workers = options.workers ?? canShareMemory()
-    if (workers && !canShareMemory()) throw unsupported('workers cannot share memory: the page is not cross-origin isolated')
-    if (!workers && options.workers === undefined) reasons.push('one thread: the page is not cross-origin isolated')
-    if (!hasRelaxedSimd()) reasons.push('this engine has no relaxed SIMD')
-    engine = await wasmEngine(await loadWasm(workers), threads, workers)
-  }
-  if (reasons.length > 0 && engine.kind === 'wasm' && backend === 'auto' && isNode)
-    options.onWarning?.(`${reasons[0]}; running as WebAssembly`)
-  const diagnosis: Doctor = { backend: engine.kind, isa: engine.isa, threads: engine.threads, native: isas, reasons }
+  engine ??= await openWasm(options, threads, reasons)
+  const diagnosis: Doctor = { backend: engine.kind, isa: engine.isa, threads: engine.threads, native, reasons }
   return new CpuDevice(engine, kernels, diagnosis, memory)
 }
 
 const isNode = typeof process === 'object' && process.versions?.node !== undefined
 
-async function nativeIsas(): Promise<readonly NativeIsa[]> {
+async function openNative({ isa }: CpuOptions, threads: number, native: NativeIsa[], reasons: string[]): Promise<Engine> {
   if (!isNode) throw new Error('a browser has no native addons')
-  return (await loadAddon()).isas
+  const { isas } = await loadAddon()
+  native.push(...isas.map(({ name, built, supported }) => ({ name, built, supported })))
+  const known = isa === undefined ? bestIsa(isas) : isas.find(i => i.name === isa)
+  if (!known?.built) throw new Error(`the addon has no kernels for ${isa ?? `this processor (${isas.map(i => i.name).join(', ')})`}`)
+  if (!known.supported) throw new Error(`this processor has no ${isa}`)
+  if (isa === undefined) reasons.push(...missingIsas(isas).map(name => `the addon was built without ${name}, which this processor has`))
+  return nativeEngine(known.name, threads)
 }
 
-function chooseIsa(isas: readonly NativeIsa[], wanted: string | undefined): string {
-  if (wanted === undefined) {
-    const best = bestIsa(isas)
-    if (!best) throw new Error(`the addon has no kernels for this processor (${isas.map(i => i.name).join(', ')})`)
-    return best.name
-  }
-  const isa = isas.find(i => i.name === wanted)
-  if (!isa?.built) throw new Error(`the addon was built without '${wanted}'`)
-  if (!isa.supported) throw new Error(`this processor has no ${wanted}`)
-  return wanted
+async function openWasm({ isa, workers }: CpuOptions, threads: number, reasons: string[]): Promise<Engine> {
+  if (isa !== undefined && isa !== 'simd128' && isa !== 'relaxed-simd') throw unsupported(`there is no WebAssembly build '${isa}'`)
+  if (isa === 'relaxed-simd' && !hasRelaxedSimd()) throw unsupported('this engine has no relaxed SIMD')
+  if (workers && !canShareMemory()) throw unsupported('workers cannot share memory: the page is not cross-origin isolated')
+  const shared = workers ?? canShareMemory()
+  if (!shared && workers === undefined) reasons.push('one thread: the page is not cross-origin isolated')
+  if (!hasRelaxedSimd()) reasons.push('this engine has no relaxed SIMD')
+  const relaxed = isa === undefined ? hasRelaxedSimd() : isa === 'relaxed-simd'
+  return wasmEngine(await loadWasm(shared, relaxed), threads, shared)
 }
 
 async function parallelism(): Promise<number> {

@@ -37,6 +37,8 @@ export class CpuDevice implements Device {
   /** The last copy and the last run not yet ended; neither rejects. */
   #copies: Promise<void> | undefined
   #runs: Promise<void> = Promise.resolve()
+  /** Present while runs wait to be started: none may overtake them. */
+  #entry: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   constructor(
@@ -62,14 +64,14 @@ export class CpuDevice implements Device {
   }
 
   alloc(bytes: number): CpuBuffer {
-    this.assertOpen()
-    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new AttuneError('ERR_ARGUMENT', `cannot allocate ${bytes} bytes`, { bytes })
-    const { address, dirty } = this.#take(bytes)
-    const buffer = new CpuBuffer(this, bytes, address)
-    this.#live.add(buffer)
-    if (dirty && bytes <= 8 * piece) this.engine.zero(address, bytes)
-    else if (dirty) void this.#copy(() => this.#pieces(bytes, (at, n) => this.engine.zero(address + at, n)))
+    const { buffer, dirty } = this.#block(bytes)
+    if (dirty <= 8 * piece) this.engine.zero(buffer.address, dirty)
+    else void this.#copy(() => this.#pieces(dirty, (at, n) => this.engine.zero(buffer.address + at, n)))
     return buffer
+  }
+  /** Memory with undefined contents, for a caller that fills it at once. */
+  block(bytes: number): CpuBuffer {
+    return this.#block(bytes).buffer
   }
 
   free(buffer: DeviceBuffer): void {
@@ -133,8 +135,7 @@ export class CpuDevice implements Device {
   }
   /** Runs a job after everything called before it. `signal` has not been aborted yet. */
   run(job: number, signal: AbortSignal | undefined): Promise<void> {
-    const start = () => this.#start(job, signal)
-    const ended = this.#copies || this.#running.size >= queueLimit ? this.#gate().then(start) : start()
+    const ended = this.#entry || this.#copies || this.#running.size >= queueLimit ? this.#enter(job, signal) : this.#start(job, signal)
     this.#runs = ended.then(ignore, ignore)
     return ended
   }
@@ -161,7 +162,15 @@ export class CpuDevice implements Device {
 
   // ---- inside
 
-  #take(bytes: number): { address: number; dirty: boolean } {
+  #block(bytes: number): { buffer: CpuBuffer; dirty: number } {
+    this.assertOpen()
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new AttuneError('ERR_ARGUMENT', `cannot allocate ${bytes} bytes`, { bytes })
+    const { address, dirty } = this.#take(bytes)
+    const buffer = new CpuBuffer(this, bytes, address)
+    this.#live.add(buffer)
+    return { buffer, dirty: Math.min(dirty, bytes) }
+  }
+  #take(bytes: number): { address: number; dirty: number } {
     const block = this.#held + bytes <= this.memory ? this.engine.alloc(bytes) : undefined
     if (!block) {
       const available = Math.max(0, Math.min(this.memory - this.#held, this.engine.available()))
@@ -176,20 +185,19 @@ export class CpuDevice implements Device {
     this.#held -= b.bytes
   }
   #whenIdle(f: () => void): void {
-    if (this.#running.size === 0 && !this.#copies) f()
+    if (this.#running.size === 0 && !this.#copies && !this.#entry) f()
     else void Promise.all([this.#copies, this.#runs]).then(f)
   }
 
   /** Whether a copy of this size may be made right now. */
   #calm(bytes: number): boolean {
-    return bytes <= piece && !this.#copies && this.#running.size === 0 && this.breath.left > 0
+    return bytes <= piece && !this.#copies && !this.#entry && this.#running.size === 0 && this.breath.left > 0
   }
   #copy(work: () => Promise<void>): Promise<void> {
     const done = Promise.all([this.#copies, this.#runs]).then(work)
     const settled = done.then(ignore, ignore)
     this.#copies = settled
-    // A run that waits for this copy starts one tick after it; only then may others stop waiting.
-    void settled.then(ignore).then(() => {
+    void settled.then(() => {
       if (this.#copies === settled) this.#copies = undefined
     })
     return done
@@ -202,8 +210,15 @@ export class CpuDevice implements Device {
     }
   }
 
-  async #gate(): Promise<void> {
-    while (this.#copies || this.#running.size >= queueLimit) await Promise.all([this.#copies, this.#runs])
+  /** Starts a run after the copies and the waiting runs before it, and when there is room for it. */
+  #enter(job: number, signal: AbortSignal | undefined): Promise<void> {
+    const room = this.#running.size >= queueLimit ? this.#runs : undefined
+    const entry = Promise.all([this.#copies, this.#entry, room]).then(ignore)
+    this.#entry = entry
+    return entry.then(() => {
+      if (this.#entry === entry) this.#entry = undefined
+      return this.#start(job, signal)
+    })
   }
   #start(job: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((done, fail) => {

@@ -10,8 +10,8 @@ export interface Engine {
   readonly maxBufferBytes: number
   /** Bytes that could still be allocated, as far as is known. */
   available(): number
-  /** 64-byte aligned memory, or undefined when there is none. `dirty` memory still holds what was there before. */
-  alloc(bytes: number): { readonly address: number; readonly dirty: boolean } | undefined
+  /** 64-byte aligned memory, or undefined when there is none. Its first `dirty` bytes still hold what was there before. */
+  alloc(bytes: number): { readonly address: number; readonly dirty: number } | undefined
   free(address: number, bytes: number): void
   /** Moves bytes at once, on the calling thread: the device passes small pieces. */
   copyIn(address: number, bytes: Uint8Array): void

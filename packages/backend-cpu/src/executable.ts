@@ -21,7 +21,7 @@ export class CpuExecutable implements Executable {
     this.#program = program
     this.#encoded = encoded
     const codeBytes = roundUp(encoded.code.byteLength)
-    this.#memory = device.alloc(codeBytes + encoded.constants.byteLength)
+    this.#memory = device.block(codeBytes + encoded.constants.byteLength)
     device.engine.copyIn(this.#memory.address, new Uint8Array(encoded.code.buffer))
     device.engine.copyIn(this.#memory.address + codeBytes, encoded.constants)
     this.#job = new Float64Array(header + program.lengths.length + program.slots)
@@ -39,7 +39,7 @@ export class CpuExecutable implements Executable {
     this.#bind(lengths, slots)
     const launches = this.#program.launches.length
     const times = profile ? device.alloc(8 * launches) : undefined
-    const block = this.#idle.pop() ?? device.alloc(this.#bytes.byteLength)
+    const block = this.#idle.pop() ?? device.block(this.#bytes.byteLength)
     this.#job[3] = times?.address ?? 0
     this.#job[4] = device.scratch.address
     this.#job[5] = device.scratch.each

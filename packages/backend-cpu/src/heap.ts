@@ -22,31 +22,21 @@ export class Heap {
     this.#end = end
   }
 
-  /** `dirty`: the block was in use before. Undefined when the range cannot grow enough. */
-  alloc(bytes: number): { address: number; dirty: boolean } | undefined {
+  /** The block's first `dirty` bytes were in use before. Undefined when the range cannot grow enough. */
+  alloc(bytes: number): { address: number; dirty: number } | undefined {
     const size = Math.max(64, roundUp(bytes))
     let best = -1
     for (let i = 0; i < this.#free.length; i++) {
       const { size: have } = this.#free[i]
       if (have >= size && (best < 0 || have < this.#free[best].size)) best = i
     }
-    if (best >= 0) {
-      const block = this.#free[best]
-      const address = block.at
-      block.at += size
-      block.size -= size
-      if (block.size === 0) this.#free.splice(best, 1)
-      return { address, dirty: true }
-    }
-    const missing = this.#fresh + size - this.#end
-    if (missing > 0) {
-      const end = this.grow(missing)
-      if (end === undefined) return undefined
-      this.#end = end
-    }
-    const address = this.#fresh
-    this.#fresh += size
-    return { address, dirty: false }
+    if (best < 0) return this.#extend(size)
+    const block = this.#free[best]
+    const address = block.at
+    block.at += size
+    block.size -= size
+    if (block.size === 0) this.#free.splice(best, 1)
+    return { address, dirty: size }
   }
 
   free(address: number, bytes: number): void {
@@ -63,6 +53,22 @@ export class Heap {
     return this.#free.reduce((sum, b) => sum + b.size, 0) + this.#end - this.#fresh
   }
 
+  /** A block that ends in fresh memory; it begins with the last free block where that one borders on it. */
+  #extend(size: number): { address: number; dirty: number } | undefined {
+    const last = this.#free.at(-1)
+    const joined = last !== undefined && last.at + last.size === this.#fresh
+    const address = joined ? last.at : this.#fresh
+    const missing = address + size - this.#end
+    if (missing > 0) {
+      const end = this.grow(missing)
+      if (end === undefined) return undefined
+      this.#end = end
+    }
+    const dirty = this.#fresh - address
+    if (joined) this.#free.pop()
+    this.#fresh = address + size
+    return { address, dirty }
+  }
   #join(i: number): void {
     const next = this.#free[i + 1]
     if (!next || this.#free[i].at + this.#free[i].size !== next.at) return

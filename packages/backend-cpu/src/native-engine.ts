@@ -68,7 +68,7 @@ export async function nativeEngine(isa: string, threads: number): Promise<Engine
     alloc(bytes) {
       if (bytes > checkFrom && bytes > available()) return undefined // the system would promise what it does not have
       const address = addon.alloc(bytes)
-      return address === 0 ? undefined : { address, dirty: false }
+      return address === 0 ? undefined : { address, dirty: 0 }
     },
     free: (address, bytes) => addon.free(address, bytes),
     copyIn: (address, bytes) => addon.copyIn(address, bytes),

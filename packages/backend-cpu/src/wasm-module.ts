@@ -18,9 +18,8 @@ export const hasRelaxedSimd = (): boolean => WebAssembly.validate(relaxedProbe)
 export const canShareMemory = (): boolean =>
   typeof SharedArrayBuffer === 'function' && (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false
 
-/** Fetches and compiles the build for this engine. */
-export async function loadWasm(workers: boolean): Promise<WasmBuild> {
-  const relaxed = hasRelaxedSimd()
+/** Fetches and compiles one of the four builds. */
+export async function loadWasm(workers: boolean, relaxed: boolean): Promise<WasmBuild> {
   // Spelled out: bundlers recognise only literal paths.
   const url = workers
     ? relaxed

@@ -1,18 +1,45 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 import { type CpuDevice, type CpuOptions, cpu } from '../src/index.ts'
+import { loadAddon } from '../src/native-engine.ts'
+import { hasRelaxedSimd } from '../src/wasm-module.ts'
 
-/** The builds of the kernels that tests run on. */
-export const builds: readonly { readonly name: string; readonly options: CpuOptions }[] = [
+export interface Build {
+  readonly name: string
+  readonly options: CpuOptions
+}
+
+/** The three ways a program runs: on native threads, on workers, in slices on the calling thread. */
+export const builds: readonly Build[] = [
   { name: 'native', options: { backend: 'native' } },
-  { name: 'wasm', options: { backend: 'wasm' } },
-  { name: 'wasm on one thread', options: { backend: 'wasm', workers: false } },
+  { name: 'wasm', options: { backend: 'wasm', isa: 'simd128' } },
+  { name: 'wasm on one thread', options: { backend: 'wasm', isa: 'simd128', workers: false } },
 ]
 
-let built = false
+/** Every instruction set that runs on this machine: kernels are compared on each. */
+export async function instructionSets(): Promise<readonly Build[]> {
+  ensureBuilt()
+  const native = await loadAddon().then(
+    ({ isas }) => isas.filter(i => i.built && i.supported).map(i => i.name),
+    () => [],
+  )
+  if (!hasRelaxedSimd()) setFlagsFromString('--experimental-wasm-relaxed-simd') // Node 20 has it behind this flag
+  return [
+    ...native.map(isa => ({ name: isa, options: { backend: 'native', isa } as const })),
+    { name: 'simd128', options: { backend: 'wasm', isa: 'simd128' } },
+    ...(hasRelaxedSimd() ? [{ name: 'relaxed-simd', options: { backend: 'wasm', isa: 'relaxed-simd' } as const }] : []),
+  ]
+}
+
 /** Opens a device on kernels that are up to date: builds what is not. */
 export async function openCpu(options: CpuOptions = {}): Promise<CpuDevice> {
+  ensureBuilt()
+  return cpu(options)
+}
+
+let built = false
+function ensureBuilt(): void {
   if (!built) execFileSync(process.execPath, [fileURLToPath(new URL('../build/build.mjs', import.meta.url))], { stdio: 'pipe' })
   built = true
-  return cpu(options)
 }

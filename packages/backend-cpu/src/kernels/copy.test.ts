@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { builds, openCpu } from '../../test/devices.ts'
+import { instructionSets, openCpu } from '../../test/devices.ts'
 import { runPlan } from '../../test/run-plan.ts'
 import { copyContiguous } from './copy.ts'
 
-test.each(builds)('copy, $name', async ({ options }) => {
+test.each(await instructionSets())('copy, $name', async ({ options }) => {
   const device = await openCpu(options)
   for (const n of [1, 3, 17, 16384, 100_003]) {
     const data = Float32Array.from({ length: n }, (_, i) => i)

@@ -1,0 +1,136 @@
+import { length } from '@attune/tensor'
+import { describe, expect, test } from 'vitest'
+import { builds, openCpu } from '../test/devices.ts'
+import { copyLaunch, longProgram } from '../test/programs.ts'
+
+/** A fixed sequence of pseudo-random integers below `max`. */
+const randoms = (seed: number) => (max: number) => {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+  return Math.floor((seed / 2 ** 32) * max)
+}
+
+describe.each(builds)('$name', ({ options }) => {
+  test.each([1, 2, 7])('every chunk of every launch runs once and in order, %i threads', async threads => {
+    const device = await openCpu({ ...options, threads })
+    const random = randoms(threads)
+    const most = 120_000
+    const count = 8
+    const model = Array.from({ length: count }, (_, s) => Float32Array.from({ length: most }, (_, i) => s * most + i))
+    const slots = model.map(() => ({ buffer: device.alloc(4 * most), offset: 0 }))
+    for (const [s, { buffer }] of slots.entries()) await device.write(buffer, new Uint8Array(model[s].slice().buffer))
+    const launches = Array.from({ length: 600 }, () => {
+      const [from, to, n] = [random(count), random(count), random(4) === 0 ? random(100) : random(most)]
+      if (from === to) return copyLaunch(from, to, 0)
+      model[to].set(model[from].subarray(0, n))
+      return copyLaunch(from, to, n)
+    })
+    const program = await device.load({ launches, lengths: [], slots: count })
+    await program.run([], slots)
+    for (const [s, { buffer }] of slots.entries()) {
+      const got = new Float32Array((await device.read(buffer, 0, 4 * most)).buffer)
+      expect(Buffer.compare(new Uint8Array(got.buffer), new Uint8Array(model[s].buffer))).toBe(0)
+    }
+    await device.close()
+  })
+
+  test('lengths and offsets are those of the run', async () => {
+    const device = await openCpu(options)
+    const [rows, width] = [length('rows', 8), length('width', 16)]
+    const program = await device.load({
+      launches: [{ ...copyLaunch(0, 1, 128), params: [{ product: [rows, width] }] }],
+      lengths: [rows, width],
+      slots: 3,
+    })
+    const from = device.alloc(1024)
+    const to = device.alloc(1024)
+    await device.write(from, new Uint8Array(Float32Array.from({ length: 256 }, (_, i) => i + 1).buffer))
+    const unused = undefined as never
+    await program.run([3, 5], [{ buffer: from, offset: 64 }, { buffer: to, offset: 32 }, unused])
+    const got = new Float32Array((await device.read(to, 0, 1024)).buffer)
+    expect([...got]).toEqual(Array.from({ length: 256 }, (_, i) => (i >= 8 && i < 23 ? i - 8 + 17 : 0)))
+    await expect(program.run([9, 5], [])).rejects.toMatchObject({ code: 'ERR_ARGUMENT' })
+    await expect(program.run([9, 5], [{ buffer: from, offset: 0 }, { buffer: to, offset: 0 }, unused])).rejects.toThrow(
+      "length 'rows' is 9, capacity 8",
+    )
+    await device.close()
+  })
+
+  test('an abort ends a long program within 100 ms, and the device goes on', async () => {
+    const device = await openCpu(options)
+    const { program, slots } = await longProgram(device, 20_000)
+    const late: number[] = []
+    for (let i = 0; i < 3; i++) {
+      const controller = new AbortController()
+      let at = 0
+      setTimeout(() => {
+        at = performance.now()
+        controller.abort(new Error('enough'))
+      }, 30)
+      await expect(program.run([], slots, { signal: controller.signal })).rejects.toMatchObject({
+        code: 'ERR_ABORTED',
+        cause: { message: 'enough' },
+      })
+      late.push(performance.now() - at)
+    }
+    expect(Math.min(...late)).toBeLessThan(100)
+    const aborted = AbortSignal.abort()
+    await expect(program.run([], slots, { signal: aborted })).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    const short = await device.load({ launches: [copyLaunch(0, 1, 4)], lengths: [], slots: 2 })
+    await short.run([], slots)
+    await device.close()
+  })
+
+  test('the event loop turns during runs, writes and reads', async () => {
+    const device = await openCpu(options)
+    const { program, slots } = await longProgram(device, 400)
+    const big = device.alloc(96 * 2 ** 20)
+    const data = new Uint8Array(big.bytes)
+    const work = async () => {
+      await program.run([], slots)
+      await device.write(big, data)
+      await device.read(big, 0, big.bytes)
+      const end = performance.now() + 100
+      while (performance.now() < end) await device.write(big, data.subarray(0, 1024)) // small, but without a pause
+      const short = await device.load({ launches: [copyLaunch(0, 1, 4)], lengths: [], slots: 2 })
+      const until = performance.now() + 100
+      while (performance.now() < until) await short.run([], slots)
+    }
+    const lateness = async () => {
+      let last = performance.now()
+      let worst = 0
+      const timer = setInterval(() => {
+        worst = Math.max(worst, performance.now() - last - 10)
+        last = performance.now()
+      }, 10)
+      await work()
+      clearInterval(timer)
+      return Math.max(worst, performance.now() - last - 10)
+    }
+    // Other processes can hold the loop up as well: what the device does shows in every attempt.
+    const attempts = [await lateness(), await lateness(), await lateness()]
+    expect(Math.min(...attempts)).toBeLessThan(50)
+    await device.close()
+  })
+
+  test('profiles have a time per launch', async () => {
+    const device = await openCpu(options)
+    const n = 2 ** 20
+    const slots = [0, 1].map(() => ({ buffer: device.alloc(4 * n), offset: 0 }))
+    const program = await device.load({ launches: [copyLaunch(0, 1, 1), copyLaunch(0, 1, n)], lengths: [], slots: 2 })
+    const profile = new Float64Array(2)
+    const begin = performance.now()
+    await program.run([], slots, { profile })
+    const wall = (performance.now() - begin) * 1000
+    expect(profile[1]).toBeGreaterThan(profile[0])
+    expect(profile[0] + profile[1]).toBeLessThanOrEqual(wall)
+    await device.close()
+  })
+
+  test('many runs may wait', async () => {
+    const device = await openCpu(options)
+    const slots = [0, 1].map(() => ({ buffer: device.alloc(64), offset: 0 }))
+    const program = await device.load({ launches: [copyLaunch(0, 1, 16)], lengths: [], slots: 2 })
+    await Promise.all(Array.from({ length: 3000 }, () => program.run([], slots)))
+    await device.close()
+  })
+})
