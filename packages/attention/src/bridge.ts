@@ -3,10 +3,10 @@ import type { ParamValues } from '@attune/nn'
 /** How close a conversion stays to its source. */
 export type Exactness = 'exact' | 'exact-at-full-rank' | 'least-squares' | 'approximate' | 'needs-training'
 
-/** Data a calibrated bridge may ask for. */
+/** What a calibrated bridge may ask for: the second moments of a layer's inputs, from which those of any projection of them follow. */
 export interface Calibration {
-  /** Layer inputs after the norm, row-major (tokens, dim) f32. */
-  readonly inputs: Float32Array
+  /** Σ yᵀy over the layer inputs after the norm, a constant 1 appended for biases, y = [x 1]: (dim + 1)², row-major. */
+  readonly gram: Float64Array
   readonly tokens: number
 }
 
@@ -19,6 +19,10 @@ export interface BridgeInput<A = any, B = any> {
   /** Present when the bridge `needs` it. */
   readonly calibration?: Calibration
   readonly seed: number
+  /** Settings of the method; a bridge refuses those it does not know. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /** Takes figures about the conversion, such as the share of energy that was dropped. */
+  readonly report?: (figures: Readonly<Record<string, number>>) => void
 }
 
 /** A conversion of one layer's parameters from a variant to another. */
@@ -29,9 +33,9 @@ export interface Bridge<A = any, B = any> {
   readonly to: string
   readonly exactness: Exactness
   readonly paper?: string
-  readonly needs?: 'inputs'
+  readonly needs?: 'calibration'
   /** Why it cannot be used for this layer, or undefined. */
-  why?(input: Pick<BridgeInput<A, B>, 'from' | 'to' | 'params' | 'rotary'>): string | undefined
+  why?(input: Pick<BridgeInput<A, B>, 'from' | 'to' | 'params' | 'rotary' | 'options'>): string | undefined
   /** Config of the target for a source layer and the caller's wishes. */
   config(from: A, wish: Partial<B>): B
   params(input: BridgeInput<A, B>): Promise<ParamValues>

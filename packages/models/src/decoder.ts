@@ -81,6 +81,54 @@ type LayerBound = Bound<{
   mlp: ReturnType<typeof gatedMlpParams>
   attention: ParamTree
 }>
+type Context = Pick<DecoderStep, 'position' | 'rope'> & { state(spec: StateSpec): StateView }
+
+/** Values of one layer, each (N, dim). */
+export interface LayerResult {
+  /** Input of the attention, after its norm. */
+  readonly input: Tensor
+  /** Output of the attention, before it joins the residual stream. */
+  readonly mixed: Tensor
+  /** Residual stream after the layer. */
+  readonly output: Tensor
+}
+
+/** One layer alone: x (N, dim) is the residual stream before it; `values` are the layer's own, by their path inside it (`attention.q`). */
+export function decoderLayer(
+  spec: DecoderSpec,
+  layer: LayerSpec,
+  variants: Variants,
+  values: ParamValues,
+  x: Tensor,
+  context: Context,
+): LayerResult {
+  const params = bindParams(layerParams(spec, layer, variants), values) as unknown as LayerBound
+  return layerOf(spec, layer, variants, params, x, context)
+}
+
+function layerOf(
+  { dim, norm }: DecoderSpec,
+  layer: LayerSpec,
+  variants: Variants,
+  p: LayerBound,
+  x: Tensor,
+  { position, rope, state }: Context,
+): LayerResult {
+  const variant = variantOf(variants, layer)
+  const config = layer.attention.config
+  const input = rmsNormOf(x, p.attentionNorm, norm.eps)
+  const mixed = variant.forward({
+    x: input,
+    params: p.attention,
+    position: bindPosition(layer.attention.position, position, rope),
+    state: state(variant.state(config)),
+    mask: maskOf(layer.attention.mask),
+    config,
+  })
+  const middle = add(x, mixed)
+  const output = add(middle, gatedMlp(p.mlp, rmsNormOf(middle, p.mlpNorm, norm.eps), { dim, ...layer.mlp }))
+  return { input, mixed, output }
+}
 
 /** Builds one step's graph. */
 export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValues, step: DecoderStep): DecoderResult {
@@ -91,32 +139,16 @@ export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValu
   }> & { layers: Record<string, LayerBound> }
   let x = params.embed.lookup(step.ids) // (N, dim)
   const stream = [x]
-  const attentionInputs: Tensor[] = []
-  const attentionOutputs: Tensor[] = []
-  spec.layers.forEach((layer, i) => {
-    const p = params.layers[i]
-    const variant = variantOf(variants, layer)
-    const config = layer.attention.config
-    const input = rmsNormOf(x, p.attentionNorm, spec.norm.eps)
-    const mixed = variant.forward({
-      x: input,
-      params: p.attention,
-      position: bindPosition(layer.attention.position, step.position, step.rope),
-      state: step.state(i, variant.state(config)),
-      mask: maskOf(layer.attention.mask),
-      config,
-    })
-    attentionInputs.push(input)
-    attentionOutputs.push(mixed)
-    x = add(x, mixed)
-    x = add(x, gatedMlp(p.mlp, rmsNormOf(x, p.mlpNorm, spec.norm.eps), { dim: spec.dim, ...layer.mlp }))
-    stream.push(x)
+  const layers = spec.layers.map((layer, i) => {
+    const result = layerOf(spec, layer, variants, params.layers[i], x, { ...step, state: s => step.state(i, s) })
+    stream.push((x = result.output))
+    return result
   })
   const final = rmsNormOf(x, params.norm, spec.norm.eps)
   return {
     stream,
-    attentionInputs,
-    attentionOutputs,
+    attentionInputs: layers.map(l => l.input),
+    attentionOutputs: layers.map(l => l.mixed),
     final,
     logits(rows) {
       const h = rows ? gatherRows(final, rows) : final

@@ -1,5 +1,15 @@
 export { ConfigReader } from './config-reader.ts'
-export { type DecoderResult, type DecoderStep, decoder, decoderParams, layerParams, type Variants, variantOf } from './decoder.ts'
+export {
+  type DecoderResult,
+  type DecoderStep,
+  decoder,
+  decoderLayer,
+  decoderParams,
+  type LayerResult,
+  layerParams,
+  type Variants,
+  variantOf,
+} from './decoder.ts'
 export { fileNames, type ModelDefinition } from './definition.ts'
 export { llama } from './llama.ts'
 export { type LoadOptions, type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'

@@ -48,6 +48,10 @@ export class Constant {
     }
     return p
   }
+  /** True when `device` holds a copy. */
+  isOn(device: Device): boolean {
+    return this.#on.has(device)
+  }
   /** Gives the copy on `device` a buffer that already holds the bytes (a mapped file). */
   place(device: Device, buffer: DeviceBuffer): void {
     this.#on.set(device, Promise.resolve(buffer))
