@@ -10,7 +10,16 @@ const packed = (manifest: string, ...files: string[]) =>
   } as unknown as Parameters<typeof contents>[0])
 
 test('a packed package holds what was built, its readme and its licence', () => {
-  const files = ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.js.map', 'dist/index.d.ts', 'dist/wasm/simd.wasm']
+  const files = [
+    'package.json',
+    'README.md',
+    'LICENSE',
+    'dist/index.js',
+    'dist/index.js.map',
+    'dist/index.d.ts',
+    'dist/wasm/simd.wasm',
+    'worker/worker.js',
+  ]
   expect(packed('{}', ...files)).toEqual([])
   expect(packed('{}', ...files, 'src/index.ts', 'dist/native/objects/a.o')).toEqual(['packs src/index.ts', 'packs dist/native/objects/a.o'])
   expect(packed('{}', 'package.json', 'README.md')).toEqual(['packs no LICENSE'])
