@@ -1,0 +1,90 @@
+import { isVariant, type Variant } from '@attune/attention'
+import { type CacheManager } from '@attune/cache'
+import type { ModelDefinition, RunnerOptions } from '@attune/models'
+import { type LoadOptions, type Model, modelFrom, uploadWeights } from '@attune/models'
+import { AttuneError, type Device } from '@attune/tensor'
+import type { Checkpoint } from '@attune/weights'
+import { LoadedModel } from './loaded-model.ts'
+
+/** What a kit is made of: plain values, nothing registers itself. */
+export interface KitOptions {
+  /** The first is used unless a call names another. */
+  readonly devices: readonly Device[]
+  readonly attention: readonly Variant[]
+  readonly models: readonly ModelDefinition[]
+  /** Opens what a reference (folder, file, hub id) names. Without it, `load` takes checkpoints only. */
+  readonly open?: (ref: string, options: OpenOptions) => Promise<Checkpoint>
+  /** Brings back per-layer variants that a converted folder records beside its config. */
+  readonly restore?: (checkpoint: Checkpoint, model: Model) => Promise<Model>
+}
+export interface OpenOptions {
+  readonly signal?: AbortSignal
+  readonly onEvent?: (event: { readonly kind: string; readonly message: string; readonly done?: number; readonly total?: number }) => void
+}
+
+export interface LoadModelOptions extends LoadOptions, RunnerOptions, OpenOptions {
+  readonly device?: Device | string
+  readonly cache?: CacheManager
+  onProgress?(done: number, total: number): void
+}
+
+/** The only place that sees everything. Every load, run and conversion of a kit uses its own variants and models. */
+export class Kit {
+  readonly variants: ReadonlyMap<string, Variant>
+  readonly definitions: ReadonlyMap<string, ModelDefinition>
+  constructor(readonly options: KitOptions) {
+    const wrong = options.attention.find(v => !isVariant(v))
+    if (wrong) throw new AttuneError('ERR_ARGUMENT', 'an entry of `attention` was not made by defineAttention', {})
+    this.variants = new Map(options.attention.map(v => [v.name, v]))
+    this.definitions = new Map(options.models.map(m => [m.type, m]))
+    if (this.variants.size !== options.attention.length) throw new AttuneError('ERR_ARGUMENT', 'two attention variants have the same name', {})
+    if (options.devices.length === 0) throw new AttuneError('ERR_ARGUMENT', 'a kit needs a device', {})
+  }
+
+  device(wanted?: Device | string): Device {
+    if (wanted === undefined) return this.options.devices[0]
+    if (typeof wanted !== 'string') return wanted
+    const d = this.options.devices.find(x => x.name === wanted || x.name.startsWith(`${wanted}-`) || x.name.startsWith(`${wanted}:`))
+    if (!d) throw new AttuneError('ERR_ARGUMENT', `device '${wanted}' is not among ${this.options.devices.map(x => x.name).join(', ')}`, { device: wanted })
+    return d
+  }
+
+  /** Opens a checkpoint: headers only. */
+  open(ref: string | Checkpoint, options: OpenOptions = {}): Promise<Checkpoint> {
+    if (typeof ref !== 'string') return Promise.resolve(ref)
+    if (!this.options.open) throw new AttuneError('ERR_ARGUMENT', 'this kit opens checkpoints only: give createKit an `open` function for references', { ref })
+    return this.options.open(ref, options)
+  }
+
+  /** The model type's own reading of a checkpoint. Nothing but headers is read. */
+  async model(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<Model> {
+    const model = modelFrom(checkpoint, this.definition(checkpoint), this.variants, options)
+    return (await this.options.restore?.(checkpoint, model)) ?? model
+  }
+
+  /** Opens, binds and uploads a model. */
+  async load(ref: string | Checkpoint, options: LoadModelOptions = {}): Promise<LoadedModel> {
+    const checkpoint = await this.open(ref, options)
+    const loaded = this.wrap(await this.model(checkpoint, options), checkpoint, options)
+    await uploadWeights(loaded.model, loaded.device, options)
+    return loaded
+  }
+
+  /** A loaded model around a Spec and weights that are already there, such as a conversion's result. */
+  wrap(model: Model, checkpoint: Checkpoint, options: LoadModelOptions = {}): LoadedModel {
+    return new LoadedModel(model, this.device(options.device), checkpoint, options)
+  }
+
+  definition(checkpoint: Checkpoint): ModelDefinition {
+    const type = checkpoint.config.model_type
+    const definition = typeof type === 'string' ? this.definitions.get(type) : undefined
+    if (!definition) throw new AttuneError('ERR_UNSUPPORTED', `${checkpoint.name}: model type ${JSON.stringify(type)} is not supported (known: ${[...this.definitions.keys()].join(', ')})`, { file: checkpoint.name, model_type: type })
+    return definition
+  }
+
+  async close(): Promise<void> {
+    for (const d of this.options.devices) await d.close()
+  }
+}
+
+export const createKit = (options: KitOptions): Kit => new Kit(options)

@@ -1,0 +1,73 @@
+import { type Cost, cost, perplexity, type Perplexity, type PerplexityOptions, twin, type TwinReport } from '@attune/evaluate'
+import { type ChatTemplate, chatTemplate, type FinishReason, type GenerateOptions, loadTokenizer, type Message, type Piece, Session, type Tokenizer } from '@attune/generate'
+import { type Model, releaseWeights, Runner, type RunnerOptions } from '@attune/models'
+import { AttuneError, type Device } from '@attune/tensor'
+import type { Checkpoint } from '@attune/weights'
+
+/** A model on a device, with its tokenizer: what users hold. */
+export class LoadedModel {
+  readonly runner: Runner
+  #tokenizer: Tokenizer | undefined
+  constructor(
+    readonly model: Model,
+    readonly device: Device,
+    readonly checkpoint: Checkpoint,
+    options: RunnerOptions = {},
+  ) {
+    this.runner = new Runner(model, device, options)
+  }
+  get name(): string {
+    return this.checkpoint.name
+  }
+  get tokenizer(): Tokenizer {
+    return (this.#tokenizer ??= loadTokenizer(this.checkpoint))
+  }
+  /** Ids that end an answer, from generation_config.json, config.json and the tokenizer's own end token. */
+  get endIds(): number[] {
+    const named = this.tokenizer.named.eos_token
+    const own = named === undefined ? undefined : this.tokenizer.idOf(named)
+    const given = [this.checkpoint.generationConfig?.eos_token_id, this.checkpoint.config.eos_token_id].flat()
+    return [...new Set([...given, own].filter((x): x is number => typeof x === 'number'))]
+  }
+  get chatTemplate(): ChatTemplate {
+    const source = this.checkpoint.chatTemplate
+    if (!source) throw new AttuneError('ERR_UNSUPPORTED', `${this.name} has no chat template: it is not a chat model`, { file: this.name })
+    return chatTemplate(source, this.tokenizer.named)
+  }
+  /** Prompt text of a conversation, ready for the answer. */
+  prompt(messages: readonly Message[]): string {
+    return this.chatTemplate(messages, { addGenerationPrompt: true })
+  }
+
+  session(): Session {
+    return new Session(this.runner, this.tokenizer, this.endIds)
+  }
+  /** One answer, token by token. A string is continued as it is; messages go through the chat template. */
+  async *generate(prompt: string | readonly Message[], options: GenerateOptions = {}): AsyncGenerator<Piece, FinishReason> {
+    using session = this.session()
+    const text = typeof prompt === 'string' ? prompt : this.prompt(prompt)
+    return yield* session.generate(this.tokenizer.encode(text, { special: typeof prompt === 'string' }), options)
+  }
+  encode(text: string): number[] {
+    return this.tokenizer.encode(text)
+  }
+  perplexity(text: string | ArrayLike<number>, options?: PerplexityOptions): Promise<Perplexity> {
+    return perplexity(this.runner, typeof text === 'string' ? this.encode(text) : text, options)
+  }
+  /** How `other` differs from this model on a text. */
+  twin(other: LoadedModel, text: string | ArrayLike<number>, options?: Parameters<typeof twin>[3]): Promise<TwinReport> {
+    return twin(this.runner, other.runner, typeof text === 'string' ? this.encode(text) : text, options)
+  }
+  cost(context = 0): Cost {
+    return cost(this.model.spec, this.model.variants, { kv: this.runner.kv, context })
+  }
+  /** Frees caches and those weights that none of `keep` shares. */
+  async dispose(keep: readonly LoadedModel[] = []): Promise<void> {
+    await this.runner.dispose()
+    await releaseWeights(
+      this.model,
+      this.device,
+      keep.map(k => k.model),
+    )
+  }
+}
