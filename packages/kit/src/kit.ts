@@ -1,5 +1,5 @@
 import { isVariant, type Variant } from '@attune/attention'
-import { type CacheManager } from '@attune/cache'
+import type { CacheManager } from '@attune/cache'
 import type { ModelDefinition, RunnerOptions } from '@attune/models'
 import { type LoadOptions, type Model, modelFrom, uploadWeights } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
@@ -37,7 +37,8 @@ export class Kit {
     if (wrong) throw new AttuneError('ERR_ARGUMENT', 'an entry of `attention` was not made by defineAttention', {})
     this.variants = new Map(options.attention.map(v => [v.name, v]))
     this.definitions = new Map(options.models.map(m => [m.type, m]))
-    if (this.variants.size !== options.attention.length) throw new AttuneError('ERR_ARGUMENT', 'two attention variants have the same name', {})
+    if (this.variants.size !== options.attention.length)
+      throw new AttuneError('ERR_ARGUMENT', 'two attention variants have the same name', {})
     if (options.devices.length === 0) throw new AttuneError('ERR_ARGUMENT', 'a kit needs a device', {})
   }
 
@@ -45,14 +46,18 @@ export class Kit {
     if (wanted === undefined) return this.options.devices[0]
     if (typeof wanted !== 'string') return wanted
     const d = this.options.devices.find(x => x.name === wanted || x.name.startsWith(`${wanted}-`) || x.name.startsWith(`${wanted}:`))
-    if (!d) throw new AttuneError('ERR_ARGUMENT', `device '${wanted}' is not among ${this.options.devices.map(x => x.name).join(', ')}`, { device: wanted })
+    if (!d)
+      throw new AttuneError('ERR_ARGUMENT', `device '${wanted}' is not among ${this.options.devices.map(x => x.name).join(', ')}`, {
+        device: wanted,
+      })
     return d
   }
 
   /** Opens a checkpoint: headers only. */
   open(ref: string | Checkpoint, options: OpenOptions = {}): Promise<Checkpoint> {
     if (typeof ref !== 'string') return Promise.resolve(ref)
-    if (!this.options.open) throw new AttuneError('ERR_ARGUMENT', 'this kit opens checkpoints only: give createKit an `open` function for references', { ref })
+    if (!this.options.open)
+      throw new AttuneError('ERR_ARGUMENT', 'this kit opens checkpoints only: give createKit an `open` function for references', { ref })
     return this.options.open(ref, options)
   }
 
@@ -78,7 +83,12 @@ export class Kit {
   definition(checkpoint: Checkpoint): ModelDefinition {
     const type = checkpoint.config.model_type
     const definition = typeof type === 'string' ? this.definitions.get(type) : undefined
-    if (!definition) throw new AttuneError('ERR_UNSUPPORTED', `${checkpoint.name}: model type ${JSON.stringify(type)} is not supported (known: ${[...this.definitions.keys()].join(', ')})`, { file: checkpoint.name, model_type: type })
+    if (!definition)
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${checkpoint.name}: model type ${JSON.stringify(type)} is not supported (known: ${[...this.definitions.keys()].join(', ')})`,
+        { file: checkpoint.name, model_type: type },
+      )
     return definition
   }
 

@@ -1,6 +1,16 @@
-import { type Cost, cost, perplexity, type Perplexity, type PerplexityOptions, twin, type TwinReport } from '@attune/evaluate'
-import { type ChatTemplate, chatTemplate, type FinishReason, type GenerateOptions, loadTokenizer, type Message, type Piece, Session, type Tokenizer } from '@attune/generate'
-import { type Model, releaseWeights, Runner, type RunnerOptions } from '@attune/models'
+import { type Cost, cost, type Perplexity, type PerplexityOptions, perplexity, type TwinReport, twin } from '@attune/evaluate'
+import {
+  type ChatTemplate,
+  chatTemplate,
+  type FinishReason,
+  type GenerateOptions,
+  loadTokenizer,
+  type Message,
+  type Piece,
+  Session,
+  type Tokenizer,
+} from '@attune/generate'
+import { type Model, Runner, type RunnerOptions, releaseWeights } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 

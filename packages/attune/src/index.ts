@@ -1,0 +1,21 @@
+import { gqa, mha, mqa } from '@attune/attention-heads'
+import { type CpuOptions, cpu } from '@attune/backend-cpu'
+import { createKit, type Kit, type KitOptions } from '@attune/kit'
+import { llama } from '@attune/models'
+
+/** Every attention variant that comes with attune. */
+export const attention = [mha, gqa, mqa]
+/** Every model type that comes with attune. */
+export const models = [llama]
+
+export interface AttuneOptions extends Partial<KitOptions> {
+  readonly cpu?: CpuOptions
+}
+
+/** A kit with everything built in, on the CPU unless `devices` says otherwise. */
+export async function createAttune({ cpu: options, ...parts }: AttuneOptions = {}): Promise<Kit> {
+  return createKit({ devices: [await cpu(options)], attention, models, ...parts })
+}
+
+export { cpu } from '@attune/backend-cpu'
+export * from '@attune/kit'
