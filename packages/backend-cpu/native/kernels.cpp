@@ -3,12 +3,14 @@
 #include "kernel.h"
 #include "simd.h"
 
+#include "attend.h"
 #include "copy.h"
 
 namespace ISA {
 
 #define TABLE(t) {t, (int32_t)(sizeof(t) / sizeof(t[0]))}
 static const struct { const Kernel *kernels; int32_t count; } tables[] = {
+  TABLE(attendKernels),
   TABLE(copyKernels),
 };
 

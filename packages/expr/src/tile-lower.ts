@@ -81,8 +81,12 @@ export function lower(root: Expr, tables: readonly Table[]): { nodes: Lowered[];
     return operation(e)
   }
   const operation = (e: Expr): Lowered => {
-    const [x, y] = e.args
+    const [x, y, z] = e.args
     switch (e.op) {
+      case 'select':
+        // Of bools by logic, so that bounds of a select are always bounds of numbers.
+        if (e.type !== 'bool') break
+        return op('or', op('and', visit(x), visit(y)), op('and', op('not', visit(x)), visit(z)))
       case 'f32':
         return x.type === 'bool' ? op('select', visit(x), number(1), number(0)) : visit(x)
       case 'i32':

@@ -1,5 +1,6 @@
 import type { Kernel } from '@attune/tensor'
+import { attendFused } from './attend.ts'
 import { copyContiguous } from './copy.ts'
 
 /** Every kernel of this device. One line per kernel file; the compiled side is native/kernels.cpp. */
-export const kernels: readonly Kernel[] = [copyContiguous]
+export const kernels: readonly Kernel[] = [attendFused, copyContiguous]

@@ -1,0 +1,56 @@
+import { type AttendAttrs, type AttendOperands, operandsOf } from '@attune/ops'
+import { capacity, type Dim, type Sig, storageName, type ViewType } from '@attune/tensor'
+
+/** Formats of K and V by their number in native/attend-rows.h. */
+export const ROW_TYPES = ['f32', 'f16', 'bf16', 'q8_0']
+
+/** Rows of keys or values: number of the format, strides in elements. */
+export interface Rows {
+  readonly type: number
+  readonly strides: readonly number[]
+}
+
+/** The operands of one `attend`, as the kernel sees them. */
+export interface AttendViews extends AttendOperands<ViewType> {
+  /** Input number of an operand. */
+  at(name: AttendAttrs['names'][number]): number | undefined
+  readonly tokens: Dim
+  readonly batch: Dim
+  readonly heads: number
+  readonly keyHeads: number
+  readonly dK: number
+  readonly dV: number
+  /** Slots a batch row may have. */
+  readonly slots: number
+  readonly block: number
+  /** Blocks a token may list. */
+  readonly blockCapacity: Dim
+  readonly keys: Rows
+  readonly values: Rows
+  /** The values are the first dV numbers of each key. */
+  readonly shared: boolean
+}
+
+export function attendViews({ inputs, attrs }: Sig<AttendAttrs>): AttendViews {
+  const o = operandsOf<ViewType>(inputs, attrs)
+  const rows = (v: ViewType): Rows => ({ type: ROW_TYPES.indexOf(storageName(v.dtype)), strides: v.strides })
+  return {
+    ...o,
+    at: name => {
+      const i = attrs.names.indexOf(name)
+      return i < 0 ? undefined : i
+    },
+    tokens: o.q.shape[0],
+    batch: o.lengths.shape[0],
+    heads: o.q.shape[1] as number,
+    keyHeads: o.k.shape[1] as number,
+    dK: o.q.shape[2] as number,
+    dV: (o.v ? o.v.shape[3] : attrs.valueWidth) as number,
+    slots: o.pages ? capacity(o.pages.shape[1]) * attrs.page! : capacity(o.k.shape[2]),
+    block: attrs.block ?? 0,
+    blockCapacity: o.blocks?.shape[2] ?? 0,
+    keys: rows(o.k),
+    values: rows(o.v ?? o.k),
+    shared: o.v === undefined,
+  }
+}
