@@ -51,7 +51,7 @@ export async function ask(get: typeof fetch, url: string, init: RequestInit, nam
     answer = await get(url, init)
   } catch (cause) {
     if (init.signal?.aborted) throw abortError(init.signal, `fetching ${name}`)
-    throw new AttuneError('ERR_NETWORK', `${name}: ${(cause as Error).message}: ${url} could not be reached`, { url }, cause)
+    throw new AttuneError('ERR_NETWORK', `${name}: ${url} could not be reached (${reasonOf(cause)})`, { url }, cause)
   }
   if (answer.status < 400) return answer
   await answer.body?.cancel()
@@ -62,6 +62,12 @@ export async function ask(get: typeof fetch, url: string, init: RequestInit, nam
     status: answer.status,
     reason,
   })
+}
+
+/** What lies under fetch's bare "fetch failed". */
+export function reasonOf(error: unknown): string {
+  const { message, code, cause } = error as { message?: string; code?: string; cause?: unknown }
+  return cause ? reasonOf(cause) : message || code || 'no reason given'
 }
 
 async function fillFrom(answer: Response, target: Uint8Array, signal: AbortSignal | undefined, name: string): Promise<number> {

@@ -16,7 +16,7 @@ export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Prom
   const names = folder.files.map(f => f.name)
   const ggufs = names.filter(n => n.endsWith('.gguf'))
   if (names.includes(INDEX_FILE) || safetensorsOf(names).length > 0) return openSafetensors(folder, signal)
-  if (ggufs.length === 1) return ggufCheckpoint(await folder.open(ggufs[0], signal), signal)
+  if (ggufs.length === 1) return { ...(await ggufCheckpoint(await folder.open(ggufs[0], signal), signal)), name: folder.name }
   if (ggufs.length > 1)
     throw new AttuneError('ERR_UNSUPPORTED', `${folder.name} holds ${ggufs.length} GGUF files; name one of them: ${ggufs.join(', ')}`, {
       folder: folder.name,
