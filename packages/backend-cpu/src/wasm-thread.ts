@@ -21,9 +21,9 @@ export async function startThread(start: ThreadStart, heard: (message: any) => v
   if (typeof process === 'object' && process.versions?.node !== undefined) {
     const { Worker } = await import(/* @vite-ignore */ nodeModule('worker_threads'))
     const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { workerData: start, execArgv: [] })
-    worker.unref()
     worker.on('message', heard)
     worker.on('error', failed)
+    worker.unref() // after the listeners: adding one holds the process again
     return {
       hold: on => (on ? worker.ref() : worker.unref()),
       end: async () => void (await worker.terminate()),
