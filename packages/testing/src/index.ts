@@ -1,1 +1,9 @@
-export {}
+export { checkBridges } from './check-bridges.ts'
+export { checkGradients } from './check-gradients.ts'
+export { type Driven, drive, nmse, tokens } from './drive.ts'
+export { poisoned } from './poison.ts'
+export { randomSource } from './random.ts'
+export { SHUFFLE_BLOCK, shuffled } from './shuffled.ts'
+export { type AttentionTestOptions, testAttention } from './test-attention.ts'
+export { type CacheTestOptions, testCache } from './test-cache.ts'
+export { attentionOutput, randomValues, type TinyOptions, tinyModel } from './tiny-model.ts'

@@ -1,0 +1,98 @@
+import type { Variant } from '@attune/attention'
+import type { CacheManager } from '@attune/cache'
+import { contiguous } from '@attune/cache'
+import { lastLogits, noOutput, Runner } from '@attune/models'
+import { type Device, reference } from '@attune/tensor'
+import { describe, expect, it } from 'vitest'
+import { drive, nmse, tokens } from './drive.ts'
+import { poisoned } from './poison.ts'
+import { SHUFFLE_BLOCK, shuffled } from './shuffled.ts'
+import { type TinyOptions, tinyModel } from './tiny-model.ts'
+
+export interface CacheTestOptions {
+  readonly cache: CacheManager
+  readonly variant: Variant
+  readonly config: Record<string, unknown>
+  readonly device?: () => Promise<Device>
+  readonly mask?: TinyOptions['mask']
+}
+
+/** The conformance suite of a cache manager under a variant: equal to a contiguous cache whatever the pieces, the batch and the slots. */
+export function testCache({
+  cache,
+  variant,
+  config,
+  device: open = async () => reference(),
+  mask = { kind: 'causal' },
+}: CacheTestOptions): void {
+  describe(`${cache.name} cache of ${variant.name}, ${mask.kind} mask`, () => {
+    const model = tinyModel(variant, config, { layers: 2, mask })
+    const length = 4 * SHUFFLE_BLOCK
+    const ids = tokens(length)
+
+    it('full = chunked = step by step', async () => {
+      const device = poisoned(await open())
+      const want = (await drive(model, device, ids, [length], contiguous())).logits
+      for (const pieces of [[length], [11, 11, 11, 11, 11, 9], [...new Array(length).fill(1)]])
+        expect(nmse((await drive(model, device, ids, pieces, cache)).logits, want), `pieces ${pieces.slice(0, 3)}`).toBeLessThan(1e-9)
+    })
+    it('does not depend on where slots lie', async () => {
+      const device = poisoned(await open())
+      const pieces = new Array(length / SHUFFLE_BLOCK).fill(SHUFFLE_BLOCK)
+      const want = (await drive(model, device, ids, pieces, cache)).logits
+      for (const seed of [1, 2])
+        expect(nmse((await drive(model, device, ids, pieces, shuffled(cache, seed))).logits, want)).toBeLessThan(1e-9)
+    })
+    it('a row alone = a row in a batch, bitwise', async () => {
+      const device = await open()
+      const alone = await lastOf(model, device, cache, [ids.slice(0, 30)])
+      const batch = await lastOf(model, device, cache, [ids.slice(5, 25), ids.slice(0, 30), ids.slice(9, 10)])
+      expect(batch[1]).toEqual(alone[0])
+    })
+    it('a fork continues as its origin does, and leaves it alone', async () => {
+      const device = await open()
+      const runner = new Runner(model, device, { cache, chunk: 32 })
+      const origin = runner.open()
+      await runner.feed(origin, ids.slice(0, 20), noOutput)
+      const copy = await runner.fork(origin)
+      const next = async (s: typeof origin, id: number): Promise<Float32Array> => {
+        const { data, shape } = await (await runner.step([{ sequence: s, ids: [id] }], lastLogits)).read('logits')
+        return (data as Float32Array).slice(s.row * shape[1], (s.row + 1) * shape[1])
+      }
+      await next(copy, 7)
+      expect(await next(origin, ids[20])).toEqual(
+        await (async () => {
+          const third = await lastOf(model, device, cache, [ids.slice(0, 21)], [20, 1])
+          return third[0]
+        })(),
+      )
+      await runner.dispose()
+    })
+  })
+}
+
+/** Last logits of each list, all in one runner, fed side by side in the given pieces. */
+async function lastOf(
+  model: ReturnType<typeof tinyModel>,
+  device: Device,
+  cache: CacheManager,
+  lists: readonly number[][],
+  pieces?: number[],
+): Promise<Float32Array[]> {
+  const runner = new Runner(model, device, { cache, chunk: 128 })
+  const sequences = lists.map(() => runner.open())
+  let out: Float32Array[] = []
+  const cuts = pieces ?? [Math.max(...lists.map(l => l.length))]
+  let at = 0
+  for (const n of cuts) {
+    const r = await runner.step(
+      lists.map((l, i) => ({ sequence: sequences[i], ids: l.slice(at, at + n) })),
+      lastLogits,
+    )
+    const { data, shape } = await r.read('logits')
+    out = sequences.map(s => (data as Float32Array).slice(s.row * shape[1], (s.row + 1) * shape[1]))
+    at += n
+  }
+  await runner.dispose()
+  return out
+}
