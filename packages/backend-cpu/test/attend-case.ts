@@ -29,6 +29,8 @@ export interface AttendCase {
   readonly transposed?: boolean
   readonly blocks?: { readonly size: number; readonly capacity: number }
   readonly page?: number
+  /** Rows of the tokens do not count up by one: every third is left out. */
+  readonly skipping?: boolean
   readonly qPosition?: boolean
   readonly kPosition?: boolean
   readonly capacity?: number
@@ -65,7 +67,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
   const slots = c.capacity ?? Math.ceil((longest + 5) / (c.page ?? 1)) * (c.page ?? 1)
   const offsets = [0]
   for (const [t] of c.rows) offsets.push(offsets[offsets.length - 1] + t)
-  const qRow = c.rows.flatMap(([t, past]) => Array.from({ length: t }, (_, i) => past + i))
+  const qRow = c.rows.flatMap(([t, past]) => Array.from({ length: t }, (_, i) => past + (c.skipping ? i + (i >> 1) : i)))
   const lengths = c.rows.flatMap(([t, past]) => Array.from({ length: nK }, (_, n) => Math.max(0, t + past - (c.ragged ? 7 * n : 0))))
 
   const q = Float32Array.from({ length: tokens * heads * dK }, normal)
