@@ -15,12 +15,24 @@ export function parseJson(
     throw formatError(file, field, base, 'not UTF-8', {}, cause)
   }
   try {
-    value = JSON.parse(text)
+    value = parse(text)
   } catch (cause) {
     throw formatError(file, field, base, (cause as Error).message, {}, cause)
   }
   if (!isObject(value)) throw formatError(file, field, base, 'not a JSON object')
   return { value, offsets: keys(file, text, base) }
+}
+
+/** Python writes NaN and Infinity as bare words, which JSON lacks: they become null and infinite numbers. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (!/\b(NaN|Infinity)\b/.test(text)) throw error
+    return JSON.parse(
+      text.replace(/("[^"\\]*(?:\\.[^"\\]*)*")|\bNaN\b|\bInfinity\b/g, (word, string) => string ?? (word === 'NaN' ? 'null' : '1e999')),
+    )
+  }
 }
 
 export const isObject = (x: unknown): x is Record<string, unknown> => typeof x === 'object' && x !== null && !Array.isArray(x)

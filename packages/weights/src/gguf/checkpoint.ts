@@ -1,6 +1,6 @@
 import { AttuneError } from '@attune/tensor'
-import { type Checkpoint, type TensorEntry, tensorEntry } from '../checkpoint.ts'
-import { show } from '../error.ts'
+import { type Checkpoint, floats, type TensorEntry, tensorEntry } from '../checkpoint.ts'
+import { formatError, show } from '../error.ts'
 import { interleavedRow } from '../layout/steps.ts'
 import type { ByteSource } from '../source.ts'
 import type { GgufArchitecture } from './architecture.ts'
@@ -8,6 +8,8 @@ import { llama } from './llama.ts'
 import { Metadata } from './metadata.ts'
 import { type Gguf, type GgufTensor, readGguf } from './read.ts'
 import { ggufTokenizer } from './tokenizer.ts'
+
+const MAX_FOLDED = 1 << 16
 
 export const GGUF_ARCHITECTURES: readonly GgufArchitecture[] = [llama]
 
@@ -17,7 +19,7 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
     const gguf = await readGguf(source, signal)
     const meta = new Metadata(source.name, gguf.metadata)
     const architecture = findArchitecture(meta, architectures)
-    const config = configOf(meta, gguf, architecture)
+    const config = await configOf(source, meta, gguf, architecture, signal)
     const tensors = new Map<string, TensorEntry>()
     for (const tensor of gguf.tensors.values()) {
       if (architecture.folded.includes(tensor.name)) continue
@@ -41,9 +43,14 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
 }
 
 /** config.json made from a GGUF's metadata. */
-export function ggufConfig(file: string, gguf: Gguf, architectures = GGUF_ARCHITECTURES): Record<string, unknown> {
-  const meta = new Metadata(file, gguf.metadata)
-  return configOf(meta, gguf, findArchitecture(meta, architectures))
+export async function ggufConfig(
+  source: ByteSource,
+  gguf: Gguf,
+  signal?: AbortSignal,
+  architectures = GGUF_ARCHITECTURES,
+): Promise<Record<string, unknown>> {
+  const meta = new Metadata(source.name, gguf.metadata)
+  return configOf(source, meta, gguf, findArchitecture(meta, architectures), signal)
 }
 
 function findArchitecture(meta: Metadata, architectures: readonly GgufArchitecture[]): GgufArchitecture {
@@ -60,8 +67,24 @@ function findArchitecture(meta: Metadata, architectures: readonly GgufArchitectu
   return found
 }
 
-function configOf(meta: Metadata, gguf: Gguf, architecture: GgufArchitecture): Record<string, unknown> {
-  const config = architecture.config(meta, gguf.tensors)
+async function configOf(
+  source: ByteSource,
+  meta: Metadata,
+  gguf: Gguf,
+  architecture: GgufArchitecture,
+  signal?: AbortSignal,
+): Promise<Record<string, unknown>> {
+  const folded = new Map<string, Float32Array>()
+  for (const name of architecture.folded) {
+    const tensor = gguf.tensors.get(name)
+    if (!tensor) continue
+    if (tensor.type.storage !== 'f32' || tensor.shape.length !== 1 || tensor.shape[0] > MAX_FOLDED)
+      throw formatError(source.name, show(name), tensor.byteOffset, `[${tensor.shape}] of ${tensor.type.name} is not a short F32 vector`, {
+        tensor: name,
+      })
+    folded.set(name, await floats(tensorEntry(source, { name, dtype: 'f32', shape: tensor.shape, byteOffset: tensor.byteOffset }), signal))
+  }
+  const config = architecture.config(meta, gguf.tensors, folded)
   const unknown = meta.unread(`${architecture.name}.`).find(key => !Object.hasOwn(architecture.harmless, key))
   if (unknown)
     throw new AttuneError(

@@ -2,6 +2,9 @@ import { AttuneError } from '@attune/tensor'
 import type { GgufArchitecture } from './architecture.ts'
 import type { Metadata } from './metadata.ts'
 import type { Gguf } from './read.ts'
+import { llama3Scaling } from './rope-factors.ts'
+
+const ROPE_DIVISORS = 'rope_freqs.weight'
 
 /** Llama and its likes. https://github.com/ggml-org/llama.cpp/blob/master/conversion */
 export const llama: GgufArchitecture = {
@@ -25,15 +28,15 @@ export const llama: GgufArchitecture = {
     'blk.{i}.ffn_up': 'model.layers.{i}.mlp.up_proj',
     'blk.{i}.ffn_down': 'model.layers.{i}.mlp.down_proj',
   },
-  folded: [],
+  folded: [ROPE_DIVISORS],
   interleaved: (name, config) => (/^blk\.\d+\.attn_[qk]\./.test(name) ? (config.head_dim as number) : undefined),
 }
 
-function config(meta: Metadata, tensors: Gguf['tensors']): Record<string, unknown> {
-  const need = (key: string) => meta.require(meta.uniform(`llama.${key}`), `llama.${key}`)
+function config(meta: Metadata, tensors: Gguf['tensors'], folded: ReadonlyMap<string, Float32Array>): Record<string, unknown> {
+  const need = (key: string) => meta.size(`llama.${key}`)
   const hidden = need('embedding_length')
   const heads = need('attention.head_count')
-  const headDim = meta.number('llama.attention.key_length') ?? hidden / heads
+  const headDim = meta.size('llama.attention.key_length', hidden / heads)
   for (const key of ['llama.rope.dimension_count', 'llama.attention.value_length']) {
     const width = meta.number(key) ?? headDim
     if (width !== headDim)
@@ -49,11 +52,7 @@ function config(meta: Metadata, tensors: Gguf['tensors']): Record<string, unknow
       file: meta.file,
       key: 'llama.expert_count',
     })
-  if (tensors.has('rope_freqs.weight'))
-    throw new AttuneError('ERR_UNSUPPORTED', `${meta.file}: tensor rope_freqs.weight: per-frequency rope factors in GGUF are not read`, {
-      file: meta.file,
-      tensor: 'rope_freqs.weight',
-    })
+  const theta = shortest(meta.number('llama.rope.freq_base') ?? 10000)
   const tokens = meta.number('llama.vocab_size') ?? tensors.get('token_embd.weight')?.shape[0]
   const [bos, eos, pad] = ['bos', 'eos', 'padding'].map(t => meta.number(`tokenizer.ggml.${t}_token_id`))
   return {
@@ -71,16 +70,24 @@ function config(meta: Metadata, tensors: Gguf['tensors']): Record<string, unknow
     mlp_bias: tensors.has('blk.0.ffn_up.bias'),
     num_attention_heads: heads,
     num_hidden_layers: need('block_count'),
-    num_key_value_heads: meta.uniform('llama.attention.head_count_kv') ?? heads,
-    rms_norm_eps: shortest(need('attention.layer_norm_rms_epsilon')),
-    rope_scaling: ropeScaling(meta),
-    rope_theta: shortest(meta.number('llama.rope.freq_base') ?? 10000),
+    num_key_value_heads: meta.size('llama.attention.head_count_kv', heads),
+    rms_norm_eps: shortest(meta.require(meta.number('llama.attention.layer_norm_rms_epsilon'), 'llama.attention.layer_norm_rms_epsilon')),
+    rope_scaling: ropeScaling(meta, theta, folded.get(ROPE_DIVISORS)),
+    rope_theta: theta,
     tie_word_embeddings: !tensors.has('output.weight'),
     vocab_size: tokens,
   }
 }
 
-function ropeScaling(meta: Metadata): Record<string, unknown> | null {
+function ropeScaling(meta: Metadata, theta: number, divisors: Float32Array | undefined): Record<string, unknown> | null {
+  if (divisors) {
+    const scaling = llama3Scaling(divisors, theta)
+    if (scaling) return scaling
+    throw new AttuneError('ERR_UNSUPPORTED', `${meta.file}: tensor ${ROPE_DIVISORS}: these divisors are not Llama 3's rope scaling`, {
+      file: meta.file,
+      tensor: ROPE_DIVISORS,
+    })
+  }
   const type = meta.string('llama.rope.scaling.type') ?? (meta.get('llama.rope.scale_linear') === undefined ? 'none' : 'linear')
   const factor = meta.number('llama.rope.scaling.factor') ?? meta.number('llama.rope.scale_linear')
   const original = meta.number('llama.rope.scaling.original_context_length')

@@ -43,6 +43,7 @@ export class Metadata {
     const value = this.get(key)
     if (value === undefined || typeof value === 'number') return value
     const list = this.numbers(key)!
+    if (list.length === 0) throw formatError(this.file, key, 0, 'is an empty list')
     for (let i = 1; i < list.length; i++)
       if (list[i] !== list[0])
         throw new AttuneError('ERR_UNSUPPORTED', `${this.file}: ${key} differs between layers (${list[0]}, ${list[i]})`, {
@@ -51,6 +52,13 @@ export class Metadata {
           layer: i,
         })
     return list[0]
+  }
+
+  /** A whole number from 1 up, the same for all layers. Errors: `ERR_FORMAT` when it is missing or no size. */
+  size(key: string, fallback?: number): number {
+    const value = this.require(this.uniform(key) ?? fallback, key)
+    if (!Number.isSafeInteger(value) || value < 1) throw formatError(this.file, key, 0, `${value} is not a size`)
+    return value
   }
 
   require<T>(value: T | undefined, key: string): T {

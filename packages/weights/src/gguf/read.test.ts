@@ -108,6 +108,17 @@ describe('ggufCheckpoint', () => {
     expect(untied.tensors.has('lm_head.weight')).toBe(true)
   })
 
+  it.each([0, 7])('refuses %i heads for 64 values as no size', async heads => {
+    await expect(
+      open(
+        makeGguf(
+          withKey('llama.attention.head_count', u32(heads)).filter(([k]) => k !== 'llama.rope.dimension_count'),
+          tensors,
+        ),
+      ),
+    ).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  })
+
   it.each([
     ['an architecture', withKey('general.architecture', [8, 'mamba']), tensors, /general.architecture mamba/],
     ['a metadata key', withKey('llama.attention.logit_softcap', [6, 30]), tensors, /llama.attention.logit_softcap/],
@@ -119,6 +130,7 @@ describe('ggufCheckpoint', () => {
       /longrope/,
     ],
     ['heads that differ between layers', withKey('llama.attention.head_count', [9, 4, [4, 2]]), tensors, /differs between layers/],
+    ['rope divisors', metadata, [...tensors, plain('rope_freqs.weight', HEAD / 2)], /tensor rope_freqs.weight/],
     ['a tensor', metadata, [...tensors, plain('blk.0.surprise.weight', 4)], /blk.0.surprise.weight/],
     [
       'a tensor type',

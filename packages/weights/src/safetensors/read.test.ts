@@ -156,6 +156,15 @@ describe('openCheckpoint', () => {
     if (field) expect(error.data.field).toBe(field)
   })
 
+  it('reads the bare words Python writes for numbers JSON lacks', async () => {
+    const config = memorySource(
+      'config.json',
+      new TextEncoder().encode('{"limit": [0.0, Infinity], "low": -Infinity, "none": NaN, "text": "NaN"}'),
+    )
+    const checkpoint = await openCheckpoint(folderOf('m', [config, memorySource('model.safetensors', one('a'))]))
+    expect(checkpoint.config).toEqual({ limit: [0, Infinity], low: -Infinity, none: null, text: 'NaN' })
+  })
+
   it('takes the chat template from either place', async () => {
     const weights = memorySource('model.safetensors', one('a'))
     const named = [
