@@ -28,8 +28,8 @@ export interface NativeIsa {
 export async function loadAddon(): Promise<{ addon: Addon; isas: ReturnType<Addon['isas']> }> {
   const { createRequire } = await import(/* @vite-ignore */ nodeModule('module'))
   const { fileURLToPath } = await import(/* @vite-ignore */ nodeModule('url'))
-  const name = `${process.platform}-${process.arch}.node`
-  const path = fileURLToPath(new URL(`../dist/native/${name}`, import.meta.url))
+  const here = import.meta.url // apart from `new URL`, so that bundlers of pages do not take the addon along
+  const path = fileURLToPath(new URL(`../dist/native/${process.platform}-${process.arch}.node`, here))
   const addon = createRequire(import.meta.url)(path) as Addon
   return { addon, isas: addon.isas() }
 }
