@@ -17,5 +17,5 @@ export async function createAttune({ cpu: options, ...parts }: AttuneOptions = {
   return createKit({ devices: [await cpu(options)], attention, models, ...parts })
 }
 
-export { cpu } from '@attune/backend-cpu'
+export { type CpuOptions, cpu } from '@attune/backend-cpu'
 export * from '@attune/kit'

@@ -1,0 +1,35 @@
+import { arch, cpus, platform, release } from 'node:os'
+import { cpu } from 'attune'
+import type { CliCommand } from '../command.ts'
+
+export const doctor: CliCommand = {
+  name: 'doctor',
+  summary: 'What runs here, and why nothing faster does.',
+  define: c => c,
+  async run(context) {
+    const device = await cpu({ threads: context.options.threads, backend: context.options.device === 'wasm' ? 'wasm' : 'auto' })
+    const found = device.doctor()
+    await device.close()
+    const value = {
+      node: process.version,
+      platform: platform(),
+      arch: arch(),
+      release: release(),
+      processor: cpus()[0]?.model.trim(),
+      cores: cpus().length,
+      cpu: found,
+    }
+    context.result(value, () => {
+      const isas =
+        found.native.map(i => `${i.name}${i.built ? '' : ' (not built)'}${i.supported ? '' : ' (not on this processor)'}`).join(', ') ||
+        'no addon'
+      return [
+        `node        ${value.node} on ${value.platform} ${value.arch}, ${value.processor} × ${value.cores}`,
+        `cpu device  ${found.backend}, ${found.isa}, ${found.threads} thread${found.threads > 1 ? 's' : ''}`,
+        `addon       ${isas}`,
+        ...found.reasons.map(r => `note        ${r}`),
+        '',
+      ].join('\n')
+    })
+  },
+}

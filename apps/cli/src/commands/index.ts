@@ -1,0 +1,11 @@
+import type { CliCommand } from '../command.ts'
+import { compare } from './compare.ts'
+import { doctor } from './doctor.ts'
+import { evaluate } from './eval.ts'
+import { explain } from './explain.ts'
+import { inspect } from './inspect.ts'
+import { run } from './run.ts'
+import { variants } from './variants.ts'
+
+/** Every command, in the order of the help. */
+export const commands: readonly CliCommand[] = [run, inspect, compare, evaluate, explain, variants, doctor]

@@ -1,0 +1,48 @@
+import type { CliCommand } from '../command.ts'
+import { DEFAULT_MODEL } from '../context.ts'
+import { addSampling, samplingOf } from '../sampling-flags.ts'
+
+export const run: CliCommand = {
+  name: 'run',
+  summary: 'Continue a prompt, token by token.',
+  define: c =>
+    addSampling(
+      c
+        .argument('[model]', 'hub id, folder, .gguf or .safetensors', DEFAULT_MODEL)
+        .option('-p, --prompt <text>', 'text to continue', 'The capital of France is')
+        .option('--chat', 'wrap the prompt in the chat template', false),
+    ),
+  async run(context, [ref = DEFAULT_MODEL], options) {
+    const model = await context.load(ref)
+    const prompt = options.chat ? [{ role: 'user', content: options.prompt as string }] : (options.prompt as string)
+    const from = performance.now()
+    let first = 0
+    let text = ''
+    const ids: number[] = []
+    const pieces = model.generate(prompt, { ...samplingOf(options), signal: context.io.signal })
+    let next = await pieces.next()
+    for (; !next.done; next = await pieces.next()) {
+      first ||= performance.now()
+      ids.push(next.value.id)
+      text += next.value.text
+      if (!context.json) context.io.out(next.value.text)
+    }
+    const seconds = (performance.now() - first) / 1000
+    const speed = ids.length > 1 ? (ids.length - 1) / seconds : 0
+    const value = {
+      model: model.name,
+      device: model.device.name,
+      prompt: options.prompt,
+      text,
+      ids,
+      finish: next.value,
+      firstTokenSeconds: (first - from) / 1000,
+      tokensPerSecond: speed,
+    }
+    context.result(value, () => '\n')
+    context.progress.note(
+      `${ids.length} tokens, first after ${value.firstTokenSeconds.toFixed(2)} s, then ${speed.toFixed(1)} tokens/s on ${model.device.name}`,
+    )
+    await model.dispose()
+  },
+}

@@ -1,0 +1,85 @@
+import { AttuneError, type Device, reference } from '@attune/tensor'
+import type { Checkpoint } from '@attune/weights'
+import { openModel } from '@attune/weights/node'
+import { attention, type CpuOptions, cpu, createKit, type Kit, type LoadedModel, type LoadModelOptions, models } from 'attune'
+import type { Io } from './io.ts'
+import { Progress } from './progress.ts'
+
+export interface GlobalOptions {
+  readonly device: string
+  readonly threads?: number
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly weights: 'as-stored' | 'f32'
+}
+
+/** The model used where none is named. */
+export const DEFAULT_MODEL = 'HuggingFaceTB/SmolLM2-135M-Instruct'
+
+/** What every command is given: output, progress, a kit on the chosen device. */
+export class Context {
+  readonly progress: Progress
+  #kit: Promise<Kit> | undefined
+  constructor(
+    readonly io: Io,
+    readonly options: GlobalOptions,
+  ) {
+    this.progress = new Progress(io, options.quiet)
+  }
+  get json(): boolean {
+    return this.options.json
+  }
+  /** A result: the object as JSON when asked for, else its text. */
+  result(value: unknown, text: () => string): void {
+    this.progress.end()
+    this.io.out(this.json ? `${JSON.stringify(value, replacer, 2)}\n` : text())
+  }
+  kit(): Promise<Kit> {
+    this.#kit ??= openDevice(this.options, message => this.progress.note(message)).then(device =>
+      createKit({ devices: [device], attention, models, open: (ref, o) => this.#open(ref, o) }),
+    )
+    return this.#kit
+  }
+  /** Opens a checkpoint, headers only. */
+  open(ref: string, { remote = false } = {}): Promise<Checkpoint> {
+    return this.#open(ref, { signal: this.io.signal, remote })
+  }
+  async load(ref: string, options: LoadModelOptions = {}): Promise<LoadedModel> {
+    const kit = await this.kit()
+    return kit.load(ref, {
+      weights: this.options.weights,
+      signal: this.io.signal,
+      onProgress: (done, total) => this.progress.update(`loading ${ref}`, done, total),
+      ...options,
+    })
+  }
+  async close(): Promise<void> {
+    this.progress.end()
+    await (await this.#kit)?.close()
+  }
+  #open(ref: string, options: { signal?: AbortSignal; remote?: boolean }): Promise<Checkpoint> {
+    return openModel(ref, {
+      ...options,
+      onProgress: e => {
+        if (e.kind === 'progress') this.progress.update(`fetching ${e.file} from ${e.source}`, e.loaded, e.total ?? 0)
+        else if (e.kind === 'skip') this.progress.note(`${e.source}: ${e.why}`)
+        else if (e.kind === 'found') this.progress.note(`found ${e.model} in ${e.source}`)
+      },
+    })
+  }
+}
+
+/** Names of `--device`. */
+export const DEVICES = ['cpu', 'native', 'wasm', 'reference']
+
+async function openDevice({ device, threads }: GlobalOptions, onWarning: (m: string) => void): Promise<Device> {
+  if (device === 'reference') return reference()
+  const options: CpuOptions = { threads, onWarning, backend: device === 'native' || device === 'wasm' ? device : 'auto' }
+  if (!DEVICES.includes(device))
+    throw new AttuneError('ERR_ARGUMENT', `--device must be one of ${DEVICES.join(', ')}, got '${device}'`, { device })
+  return cpu(options)
+}
+
+/** Typed arrays become plain lists, which JSON readers expect. */
+const replacer = (_key: string, value: unknown): unknown =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as unknown as ArrayLike<number>) : value
