@@ -183,7 +183,7 @@ describe('eighHermitian', () => {
   })
 
   test('refuses a wrong imaginary part', () => {
-    expect(thrown(() => eighHermitian({ re: identity(2), im: matrix(2, 2, [0, 1, 1, 0]) })).message).toContain('im is not symmetric')
+    expect(thrown(() => eighHermitian({ re: identity(2), im: matrix(2, 2, [0, 1, 1, 0]) })).message).toContain('im is not antisymmetric')
     expect(thrown(() => eighHermitian({ re: identity(2), im: matrix(3, 3) })).code).toBe('ERR_SHAPE')
   })
 })

@@ -103,21 +103,28 @@ export function expectFinite(where: string, name: string, a: Matrix): void {
   throw new AttuneError('ERR_ARGUMENT', `${where}: ${name}[${row}, ${col}] is ${a.data[at]}`, { name, row, col, value: a.data[at] })
 }
 
-/** Throws ERR_ARGUMENT naming the entry where |a_ij - sign * a_ji| exceeds 1e-8 of the largest entry. */
+/** Throws ERR_ARGUMENT naming an entry where |a_ij - sign * a_ji| exceeds 1e-8 of the largest entry. */
 export function expectSymmetric(where: string, name: string, a: Matrix, sign = 1, scale = largest(a)): void {
   const n = a.rows
   const limit = 1e-8 * scale
-  for (let i = 0; i < n; i++)
-    for (let j = i; j < n; j++) {
-      const x = a.data[i * n + j]
-      const y = sign * a.data[j * n + i]
-      if (Math.abs(x - y) <= limit) continue
-      throw new AttuneError('ERR_ARGUMENT', `${where}: ${name} is not symmetric: [${i}, ${j}] is ${x}, its mirror ${y}`, {
-        name,
-        row: i,
-        col: j,
-      })
-    }
+  const block = 32
+  for (let ib = 0; ib < n; ib += block)
+    for (let jb = ib; jb < n; jb += block)
+      for (let i = ib; i < Math.min(n, ib + block); i++)
+        for (let j = Math.max(i, jb); j < Math.min(n, jb + block); j++) {
+          const x = a.data[i * n + j]
+          const y = sign * a.data[j * n + i]
+          if (Math.abs(x - y) <= limit) continue
+          throw new AttuneError(
+            'ERR_ARGUMENT',
+            `${where}: ${name} is not ${sign > 0 ? 'symmetric' : 'antisymmetric'}: [${i}, ${j}] is ${x}, its mirror ${sign * y}`,
+            {
+              name,
+              row: i,
+              col: j,
+            },
+          )
+        }
 }
 
 /** The largest magnitude. */

@@ -59,6 +59,18 @@ describe('topEigen', () => {
     expect(Math.max(...topEigen(hilbert(9, 9), 9).residuals)).toBeLessThan(4e-15)
   })
 
+  test('big matrices: Krylov where the spectrum falls, eigh where it is flat', () => {
+    const n = 2060
+    for (const value of [(i: number) => 1 / (i + 1), (i: number) => 1 - i / n]) {
+      const a = matrix(n, n)
+      for (let i = 0; i < n; i++) a.data[i * n + i] = value(i)
+      const { values, vectors, residuals } = topEigen(a, 3)
+      expect(distance(values, [value(0), value(1), value(2)])).toBeLessThan(1e-13)
+      expect(vectors.data[0]).toBeCloseTo(1, 9)
+      expect(Math.max(...residuals)).toBeLessThan(1e-10)
+    }
+  })
+
   test('bitwise the same again; the vectors do not depend on the seed', () => {
     const a = operator(withSpectrum(300, i => 1 / (i + 1)))
     const first = topEigen(a, 6)

@@ -30,13 +30,13 @@ export interface TopEigenOptions {
 
 /** Up to this size the whole reduction costs a few seconds and is always exact. */
 const DIRECT = 2048
-/** Up to this size it still fits WASM memory, as the way out when the iteration stalls. */
+/** Up to this size it still fits WASM memory, as the way out when the iteration would be slow. */
 const FITS = 10_000
 
 /**
  * The `r` algebraically largest eigenpairs of a symmetric matrix or operator. Small matrices go through {@link eigh}; larger ones
- * through a block Krylov subspace with full reorthogonalisation and thick restarts (Wu and Simon 2000), falling back to `eigh` when
- * a matrix does not converge. Signs as `eigh`. Throws ERR_SHAPE, ERR_ARGUMENT (not finite, not symmetric, an operator that does not
+ * through a block Krylov subspace with full reorthogonalisation and thick restarts (Wu and Simon 2000), or `eigh` after all when the
+ * first subspace shows a spectrum too flat for it. Signs as `eigh`. Throws ERR_SHAPE, ERR_ARGUMENT (not finite, not symmetric, an operator that does not
  * converge: names the worst residual).
  */
 export function topEigen(a: Matrix | Operator, r: number, options: TopEigenOptions = {}): TopEigen {
@@ -49,12 +49,8 @@ export function topEigen(a: Matrix | Operator, r: number, options: TopEigenOptio
   if (a.rows <= DIRECT || 4 * r >= a.rows) return direct(a, r)
   expectFinite('topEigen', 'a', a)
   expectSymmetric('topEigen', 'a', a)
-  try {
-    return krylov({ size: a.rows, apply: rows => matmul(rows, a) }, r, a.rows <= FITS ? { restarts: 3, ...options } : options)
-  } catch (error) {
-    if (a.rows > FITS || !(error instanceof AttuneError)) throw error
-    return direct(a, r)
-  }
+  const fits = a.rows <= FITS
+  return krylov({ size: a.rows, apply: rows => matmul(rows, a) }, r, options, fits ? () => direct(a, r) : undefined)
 }
 
 function direct(a: Matrix, r: number): TopEigen {
@@ -73,7 +69,7 @@ interface Krylov {
   next: Matrix // (b, n)
 }
 
-function krylov(a: Operator, r: number, { tolerance = 1e-10, seed = 1, restarts = 8 }: TopEigenOptions): TopEigen {
+function krylov(a: Operator, r: number, { tolerance = 1e-10, seed = 1, restarts = 8 }: TopEigenOptions, wayOut?: () => TopEigen): TopEigen {
   const n = a.size
   const block = Math.min(n, 128, Math.max(8, Math.ceil(r / 4)))
   const limit = Math.min(n, Math.max(4 * r, r + 8 * block))
@@ -95,6 +91,7 @@ function krylov(a: Operator, r: number, { tolerance = 1e-10, seed = 1, restarts 
         return { values: ritz.values.slice(0, r), vectors: signedColumns(rows.data, r, n), residuals }
       }
       if (!full) continue
+      if (wayOut && worst > Math.sqrt(tolerance)) return wayOut()
       restart(state, ritz.values, ritz.vectors, Math.min(state.k - block, r + Math.ceil((limit - r) / 4)))
       break
     }
