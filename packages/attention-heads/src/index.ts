@@ -1,3 +1,7 @@
+export { headBridges } from './bridges.ts'
 export { type GqaConfig, gqa } from './gqa.ts'
+export { headsOf } from './head-family.ts'
+export type { HeadLayout } from './head-layout.ts'
+export { pickHeads } from './head-mix.ts'
 export { type MhaConfig, mha } from './mha.ts'
 export { type MqaConfig, mqa } from './mqa.ts'

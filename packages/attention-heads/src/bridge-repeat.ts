@@ -1,0 +1,18 @@
+import type { Method } from './bridge-parts.ts'
+import { originsOf } from './head-layout.ts'
+import { named, pickHeads } from './head-mix.ts'
+
+/** Each target head is a copy of the source head its queries read. Weights stay as they are stored, packed or not. */
+export const repeat: Method = {
+  name: 'repeat',
+  exactness: 'exact',
+  why(from, to) {
+    const origins = originsOf(from, to)
+    return typeof origins === 'string' ? origins : undefined
+  },
+  async params(from, to, { params }) {
+    const origins = originsOf(from, to) as number[]
+    const { q, k, v, o } = named(params)
+    return new Map(Object.entries({ q, k: pickHeads(k, origins, from.headDim), v: pickHeads(v, origins, from.headDim), o }))
+  },
+}
