@@ -11,7 +11,7 @@ static const int attendMaxTables = 8, attendFewQueries = 4, attendMaxGroup = 8;
 struct AttendGroup { int32_t keyHead, valueHead, first, count; }; // query heads heads[first … first + count) read these heads
 
 struct Attend {
-  float *out, *lse, *partials;
+  float *out, *lse, *mass, *partials;
   const float *q, *sink;
   Rows keys, values;
   const int32_t *lengths, *offsets, *qRow, *qPosition, *kRow, *kPosition, *blocks, *blockCounts;
@@ -22,7 +22,7 @@ struct Attend {
   TileTable tables[attendMaxTables];
   int32_t scoreTables, groupCount;
   int64_t tokens, batch, headCount, keyHeads, qStride, qHeadStride, lengthStride[2], kRowStride[2], kPositionStride[2];
-  int64_t chunkKeys, block, blockStride, blockCapacity, maxChunks, fewTokens, scratchBytes;
+  int64_t chunkKeys, block, blockStride, blockCapacity, maxChunks, fewTokens, scratchBytes, slots, slotCapacity;
   int32_t dK, dV;
   float scale;
   bool sigmoid, shared; // shared: values are the first dV numbers of keys
@@ -73,7 +73,7 @@ static Attend attendArgs(const Launch &l) {
   Attend a;
   LaunchReader r{l, 0, 0};
   const int32_t *map;
-  r.take(a.out), r.take(a.lse), r.take(a.partials), r.take(a.q), r.take(a.keys.data), r.take(a.values.data);
+  r.take(a.out), r.take(a.lse), r.take(a.mass), r.take(a.partials), r.take(a.q), r.take(a.keys.data), r.take(a.values.data);
   r.take(a.lengths), r.take(a.offsets), r.take(a.qRow), r.take(a.qPosition), r.take(a.kRow), r.take(a.kPosition), r.take(a.sink);
   r.take(a.blocks), r.take(a.blockCounts), r.take(a.keys.pages);
   r.take(map), r.take(a.score[0]), r.take(a.score[1]), r.take(a.mask[0]), r.take(a.mask[1]);
@@ -87,6 +87,7 @@ static Attend attendArgs(const Launch &l) {
   a.keys.page = a.values.page = r.number(), a.keys.pageCount = a.values.pageCount = r.number(), a.values.pages = a.keys.pages;
   a.block = r.number(), a.blockStride = r.number(), a.blockCapacity = r.number();
   a.chunkKeys = r.number(), a.maxChunks = r.number(), a.fewTokens = r.number(), a.scratchBytes = r.number();
+  a.slots = r.number(), a.slotCapacity = r.number();
   a.scale = l.f(r.param++), a.sigmoid = r.number() != 0;
   a.scoreTables = (int32_t)r.number();
   const int tables = (int)r.number();

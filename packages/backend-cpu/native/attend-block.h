@@ -135,11 +135,16 @@ struct BlockPass {
     for (int i = 1; i < n; i++) bounds[0] = fmin2(bounds[0], p[i]), bounds[1] = fmax2(bounds[1], p[i]);
   }
 
+  // The score of the tile's n keys, then the mask.
+  void modify(const QueryBlock &x, int n, bool masked) {
+    if (score.exists()) score.placeLanes(x.scoreLanes), score.runTile(scene(x), n);
+    if (masked) mask.placeLanes(x.maskLanes), mask.runTile(scene(x), n);
+  }
+
   // One block against the n keys from `slot` on, whose rows are k and v.
   void tile(QueryBlock &x, int n, RowTile k, RowTile v, bool masked) {
     for (int r = 0; r < n; r += blockRows) microTile<false>(a.dK, k.p + r * k.stride, k.stride, 1, x.q, s + r * blockQueries, nullptr);
-    if (score.exists()) score.placeLanes(x.scoreLanes), score.runTile(scene(x), n);
-    if (masked) mask.placeLanes(x.maskLanes), mask.runTile(scene(x), n);
+    modify(x, n, masked);
     blockWeights(s, n, a.sigmoid, x.max, x.sum, factor);
     for (int e = 0; e < a.dV; e += blockRows) microTile<true>(n, v.p + e, 1, v.stride, s, x.out + e * blockQueries, factor);
   }
@@ -196,10 +201,13 @@ struct BlockPass {
   }
 };
 
+// Rows of the queries count up by one, as those of the slots do.
+static bool isConsecutive(const Attend &a, const AttendWork &work) {
+  for (int64_t t = work.from + 1; t < work.from + work.count; t++) if (a.qRow[t] != a.qRow[t - 1] + 1) return false;
+  return !a.kRow;
+}
 static __attribute__((noinline)) void attendBlock(const Attend &a, const AttendWork &work, uint8_t *scratch) {
-  bool consecutive = !a.kRow;
-  for (int64_t t = work.from + 1; consecutive && t < work.from + work.count; t++) consecutive = a.qRow[t] == a.qRow[t - 1] + 1;
-  BlockPass(a, work, consecutive, {scratch, scratch + a.scratchBytes}).run();
+  BlockPass(a, work, isConsecutive(a, work), {scratch, scratch + a.scratchBytes}).run();
 }
 
 } // namespace ISA

@@ -1,6 +1,7 @@
-// attend: fused attention over cached keys and values, with scores and masks as bytecode. Two launches: `attend` does the work,
-// `attend_merge` adds up the chunks of tokens whose keys were cut.
+// attend: fused attention over cached keys and values, with scores and masks as bytecode. `attend` does the work, `attend_merge` adds
+// up the chunks of tokens whose keys were cut, `attend_mass` sums the weights of each slot where they are asked for.
 #pragma once
+#include "attend-mass.h"
 #include "attend-wide.h"
 
 namespace ISA {
@@ -76,6 +77,7 @@ static void attend_merge_run(const Launch &l, int64_t chunk, uint8_t *) {
   }
 }
 
-static const Kernel attendKernels[] = {{"attend", attend_chunks, attend_run}, {"attend_merge", attend_merge_chunks, attend_merge_run}};
+static const Kernel attendKernels[] = {{"attend", attend_chunks, attend_run}, {"attend_merge", attend_merge_chunks, attend_merge_run},
+                                      {"attend_mass", attend_mass_chunks, attend_mass_run}};
 
 } // namespace ISA

@@ -19,6 +19,7 @@ export interface AttendCase {
   readonly weigh?: 'softmax' | 'sigmoid'
   readonly sink?: boolean
   readonly lse?: boolean
+  readonly mass?: boolean
   /** Values are the first dV numbers of each key. */
   readonly shared?: boolean
   /** Slots lie in a random order, with `kRow`. */
@@ -41,7 +42,7 @@ export interface MadeAttend {
   readonly inputs: readonly PlanInput[]
   readonly attrs: AttendAttrs
   /** In float64, by the definition. */
-  reference(): { out: Float64Array; lse: Float64Array }
+  reference(): { out: Float64Array; lse: Float64Array; mass: Float64Array }
 }
 
 export function random(seed: number): () => number {
@@ -101,16 +102,27 @@ export function makeAttend(c: AttendCase): MadeAttend {
   const read = [...(c.score ? tables(c.score) : []), ...(c.mask ? tables(c.mask) : [])].map(t => t.operand as PlanInput)
   const scale = dK ** -0.5
   const attrs: AttendAttrs = {
-    ...{ names, keyHeads, valueHeads, scale, score: c.score, mask: c.mask, weigh: c.weigh ?? 'softmax', lse: c.lse ?? false, mass: false },
+    ...{
+      names,
+      keyHeads,
+      valueHeads,
+      scale,
+      score: c.score,
+      mask: c.mask,
+      weigh: c.weigh ?? 'softmax',
+      lse: c.lse ?? false,
+      mass: c.mass ?? false,
+    },
     ...{ block: c.blocks?.size, page: c.page, valueWidth: c.shared ? dV : undefined },
   }
 
-  const reference = (): { out: Float64Array; lse: Float64Array } => {
+  const reference: MadeAttend['reference'] = () => {
     const variables = ['s', 'b', 'h', 'kv', 'q.row', 'q.position', 'k.row', 'k.position']
     const see = c.mask && compileJs(c.mask, variables)
     const change = c.score && compileJs(c.score, variables)
     const out = new Float64Array(tokens * heads * dV)
     const lse = new Float64Array(tokens * heads)
+    const mass = new Float64Array(batch * nK * slots)
     for (let b = 0; b < batch; b++)
       for (let n = offsets[b]; n < offsets[b + 1]; n++)
         for (let h = 0; h < heads; h++) {
@@ -133,11 +145,12 @@ export function makeAttend(c: AttendCase): MadeAttend {
           )
           lse[n * heads + h] = w.lse
           for (const [i, { slot }] of seen.entries()) {
+            mass[(b * nK + kv) * slots + slot] += w.weights[i]
             const row = v.row(b, valueHeads[h], slot)
             for (let e = 0; e < dV; e++) out[(n * heads + h) * dV + e] += w.weights[i] * row[e]
           }
         }
-    return { out, lse }
+    return { out, lse, mass }
   }
   return { inputs: [...names.map(n => operands[n]!), ...read], attrs, reference }
 }

@@ -32,10 +32,14 @@ function attendPlan(sig: Sig<AttendAttrs>): Plan {
     launches: [
       { text: 'attend', bind, params, threadScratch: scratch },
       { text: 'attend_merge', bind, params },
+      ...(sig.attrs.mass ? [{ text: 'attend_mass', bind, params, threadScratch: scratch }] : []),
     ],
-    temps: [4 * cut.rows * o.heads * cut.chunks * (o.dV + 4)],
+    temps: [4 * cut.rows * o.heads * cut.chunks * (o.dV + 4), ...(needsLse(sig.attrs) ? [4 * capacity(o.tokens) * o.heads] : [])],
   }
 }
+
+/** The pass that sums weights needs it, asked for or not. */
+const needsLse = ({ mass, lse, weigh }: AttendAttrs): boolean => mass && !lse && weigh === 'softmax'
 
 /** How the keys of a batch row with few tokens are cut, by capacity alone. */
 interface Cut {
@@ -64,7 +68,8 @@ function bindings(sig: Sig<AttendAttrs>, o: AttendViews, programs: AttendProgram
   const data = (x: Int32Array | undefined) => (x ? { data: x } : ({ none: true } as const))
   return [
     { output: 0 },
-    sig.attrs.lse ? { output: 1 } : { none: true },
+    sig.attrs.lse ? { output: 1 } : needsLse(sig.attrs) ? { temp: 1 } : { none: true },
+    sig.attrs.mass ? { output: sig.attrs.lse ? 2 : 1 } : { none: true },
     { temp: 0 },
     at('q'),
     at('k'),
@@ -91,6 +96,8 @@ function parameters({ attrs }: Sig<AttendAttrs>, o: AttendViews, programs: Atten
     o.pages?.shape[1] ?? 0,
     ...[o.block, capacity(o.blockCapacity), o.blockCapacity],
     ...[cut.chunkKeys, cut.chunks, cut.fewTokens, scratch],
+    o.pages ? { product: [o.pages.shape[1], attrs.page!] } : o.k.shape[2],
+    o.slots,
     { f32: attrs.scale },
     attrs.weigh === 'sigmoid' ? 1 : 0,
     programs.scoreTables,
