@@ -3,21 +3,26 @@ import { defineConfig } from 'vitest/config'
 
 const conditions = ['attune-source', 'node', 'import', 'default']
 const inside = (group: string) => (existsSync(group) ? readdirSync(group).map(name => `${group}/${name}`) : [])
+const apart = ['**/node_modules/**', '**/dist/**', 'internal/third-party/**']
+const alone = '**/*.alone.test.ts'
 
-/** A project per package; packages are read from source through their `attune-source` export condition, nothing is built first. */
+/**
+ * A project per package; packages are read from source through their `attune-source` export condition, nothing is built first.
+ * Tests that measure time (`*.alone.test.ts`) run after all others, one file at a time.
+ */
 export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    projects: [...inside('packages'), ...inside('apps'), 'internal'].map(dir => ({
-      resolve: { conditions },
-      ssr: { resolve: { conditions } },
-      test: {
-        name: dir.replace(/^.*\//, ''),
-        include: [`${dir}/**/*.test.ts`],
-        exclude: ['**/node_modules/**', '**/dist/**', 'internal/third-party/**'],
-        testTimeout: 60_000,
-      },
-    })),
+    projects: [
+      ...[...inside('packages'), ...inside('apps'), 'internal'].map(dir =>
+        project(dir.replace(/^.*\//, ''), { include: [`${dir}/**/*.test.ts`], exclude: [...apart, alone] }),
+      ),
+      project('alone', { include: [alone], exclude: apart, maxWorkers: 1, sequence: { groupOrder: 1 } }),
+    ],
   },
 })
+
+function project(name: string, test: object) {
+  return { resolve: { conditions }, ssr: { resolve: { conditions } }, test: { name, testTimeout: 60_000, ...test } }
+}
