@@ -43,7 +43,7 @@ template <int R> INL void tile(const float *a, const float *b, int64_t k, V (&s)
     }
   }
 }
-template <int R> INL void tileOut(const float *a, const float *b, int64_t k, float *const *out, int64_t col, const float *bias, bool first, bool last, int64_t n) {
+template <int R> static __attribute__((noinline)) void tileOut(const float *a, const float *b, int64_t k, float *const *out, int64_t col, const float *bias, bool first, bool last, int64_t n) {
   V s[R][wide];
   tile<R>(a, b, k, s);
   UNROLL for (int i = 0; i < R; i++) UNROLL for (int v = 0; v < wide; v++)

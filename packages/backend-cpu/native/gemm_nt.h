@@ -3,7 +3,7 @@
 // One order of summation for every number of rows, every vector width and every instruction set with fused multiply-add: in a block
 // of k, four partial sums take k, k + 4, k + 8 … in turn, then (0 + 2) + (1 + 3); blocks are added in order, the bias last. A vector
 // holds the four partial sums of W / 4 columns, so weights reach registers in groups of four neighbours and never need a transpose:
-// - up to `tall` rows (decode): straight from b, each group loaded once for all rows;
+// - up to `few` rows (decode): straight from b, each group loaded once for all rows;
 // - more: panels of W columns copied group by group (f16 and bf16 become f32 there) and used by all rows of the block.
 #pragma once
 #include "gemm.h"
@@ -12,17 +12,17 @@ namespace ISA {
 namespace nt {
 
 #if W == 16 || defined(__ARM_NEON)
-static const int tall = 6; // 24 accumulators, 4 of b, 1 of a
+static const int tall = 6, few = 4; // 24 accumulators, 4 of b, 1 of a
 #elif W == 8
-static const int tall = 3; // 12 accumulators, 3 of a, 1 of b
+static const int tall = 3, few = 3; // 12 accumulators, 3 of a, 1 of b
 #else
-static const int tall = 2; // 8 accumulators: WebAssembly engines spill with more
+static const int tall = 2, few = 2; // 8 accumulators: WebAssembly engines spill with more
 #endif
 static const int64_t mostK = 512, mostRows = 128;
 
 INL Cut cut(const Product &p, int64_t itemBytes) {
   Cut c;
-  if (p.rows <= tall) { // bound by reading b: 24 to 128 KiB of it a chunk
+  if (p.rows <= few) { // bound by reading b: 24 to 128 KiB of it a chunk
     c.m = p.rows;
     int64_t row = imax(1, p.k * itemBytes), most = 131072 / row, least = 24576 / row;
     c.n = imax(imin(imax(cdiv(p.n, 8), least), most), 1);
@@ -86,7 +86,7 @@ INL void packRows(float *to, const float *const *a, int64_t rows, int64_t stride
   }
 }
 
-template <int R> INL void tileOut(const float *a, const float *b, int64_t k, float *const *out, int64_t col, const float *bias, bool first, bool last, int64_t n) {
+template <int R> static __attribute__((noinline)) void tileOut(const float *a, const float *b, int64_t k, float *const *out, int64_t col, const float *bias, bool first, bool last, int64_t n) {
   V sum[R];
   tile<R>(a, b, k, sum);
   UNROLL for (int i = 0; i < R; i++) put(out[i] + col, sum[i], bias, first, last, n);
@@ -171,12 +171,12 @@ template <class T> static void run(const Launch &l, int64_t chunk, uint8_t *memo
   const T *b = l.p<T>(1) + block.b + block.col * p.bn;
   float *scratch = (float *)memory;
   if (p.k == 0) block.fill(out, bias);
-  else if (p.rows > tall || block.cols < W || up(p.k, 4) * p.rows > mostRows * mostK)
+  else if (p.rows > few || block.cols < W || up(p.k, 4) * p.rows > mostRows * mostK)
     panels<T>(p, block, a, out, b, bias, scratch);
   else {
     int64_t stride = up(p.k, 4);
     for (int64_t i = 0; i < block.rows; i++) packRows(scratch + i * stride, a + i, 1, p.ak, p.k);
-    dispatch<1, tall + 1>(block.rows, [&](auto R) { straight<R.value>(p, block, scratch, stride, out, b, bias); });
+    dispatch<1, few + 1>(block.rows, [&](auto R) { straight<R.value>(p, block, scratch, stride, out, b, bias); });
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "attend.h"
 #include "copy.h"
+#include "matmul.h"
 
 namespace ISA {
 
@@ -12,6 +13,7 @@ namespace ISA {
 static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(attendKernels),
   TABLE(copyKernels),
+  TABLE(matmulKernels),
 };
 
 static const Kernel *at(int32_t i) {
