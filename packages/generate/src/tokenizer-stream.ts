@@ -7,6 +7,7 @@ export interface TextStream {
 }
 
 const UNFINISHED = '\ufffd'
+const LONGEST_WINDOW = 64
 const LONGEST_CHARACTER = 4 // bytes of UTF-8, so at most this many tokens
 
 /**
@@ -16,16 +17,21 @@ const LONGEST_CHARACTER = 4 // bytes of UTF-8, so at most this many tokens
 export function textStream(decode: (ids: number[]) => string, whole: 'characters' | 'words'): TextStream {
   let ids: number[] = []
   let settled = 0 // ids of the window whose text was released
+  let before = '' // that text
   let word = ''
 
   const release = (final: boolean): string => {
-    const before = decode(ids.slice(0, settled))
     const text = decode(ids)
     const waiting = text.endsWith(UNFINISHED) && ids.length - settled < LONGEST_CHARACTER
     if (!final && waiting) return ''
-    ids = ids.slice(settled) // the window keeps the last ids: the next token's text may depend on them
+    const fresh = text.startsWith(before) ? text.slice(before.length) : text.slice(commonPrefix(before, text))
+    const newest = ids.slice(settled)
+    const tail = decode(newest)
+    const enough = tail !== '' || ids.length > LONGEST_WINDOW // the next token's text may depend on the last text, not on all of it
+    if (enough) ids = newest
+    before = enough ? tail : text
     settled = ids.length
-    return text.startsWith(before) ? text.slice(before.length) : text.slice(commonPrefix(before, text))
+    return fresh
   }
   const cut = (text: string): string => {
     if (whole === 'characters') return text
@@ -44,6 +50,7 @@ export function textStream(decode: (ids: number[]) => string, whole: 'characters
       const rest = word + (ids.length > settled ? release(true) : '')
       ids = []
       settled = 0
+      before = ''
       word = ''
       return rest
     },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import spm from '../test/fixtures/spm.json' with { type: 'json' }
 import { fixture, smollm2Tokenizer } from '../test/smollm2.ts'
 import { loadTokenizer } from './tokenizer.ts'
 
@@ -64,5 +65,18 @@ describe('stream', () => {
     expect(run([broken, ...tokenizer.encode('abc')]).join('')).toBe(tokenizer.decode([broken, ...tokenizer.encode('abc')]))
     expect(run(tokenizer.encode('a\ufffdb')).join('')).toBe('a\ufffdb')
     expect(run(tokenizer.encode('end\ufffd')).join('')).toBe('end\ufffd')
+  })
+})
+
+describe('a SentencePiece vocabulary', () => {
+  const pieces = loadTokenizer({ name: 'spm', tokenizerJson: spm.tokenizerJson })
+  it.each(spm.cases)('$text', ({ text, ids, decoded, plain }) => {
+    expect(pieces.encode(text)).toEqual(ids)
+    expect(pieces.decode(ids)).toBe(plain)
+    expect(pieces.decode(ids, { special: true })).toBe(decoded)
+    for (const special of [true, false]) {
+      const stream = pieces.stream({ special })
+      expect(ids.map(id => stream.push(id)).join('') + stream.end()).toBe(special ? decoded : plain)
+    }
   })
 })

@@ -61,20 +61,21 @@ export function byteLevelBpe(meta: Metadata, { tokens }: Vocabulary): Record<str
       fuse_unk: false,
       byte_fallback: false,
       ignore_merges: pre === 'llama-bpe', // Llama 3 takes a word that is a token whole, whatever the merges say
-      vocab: vocab(meta, tokens),
+      vocab: Object.fromEntries(vocabularyIds(meta, tokens)),
       merges: merges(meta),
     },
   }
 }
 
-function vocab(meta: Metadata, tokens: readonly string[]): Record<string, number> {
+/** Token → id. Errors: `ERR_FORMAT` for a token listed twice. */
+export function vocabularyIds(meta: Metadata, tokens: readonly string[]): Map<string, number> {
   const ids = new Map<string, number>()
   tokens.forEach((token, id) => {
     if (ids.has(token))
       throw formatError(meta.file, 'tokenizer.ggml.tokens', 0, `token ${show(token)} stands at ${ids.get(token)} and ${id}`, { token, id })
     ids.set(token, id)
   })
-  return Object.fromEntries(ids)
+  return ids
 }
 
 function merges(meta: Metadata): [string, string][] {

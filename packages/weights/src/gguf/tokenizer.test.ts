@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { type MadeValue, makeGguf } from '../../test/make.ts'
 import { memorySource } from '../source.ts'
@@ -45,6 +46,24 @@ describe('ggufTokenizer', () => {
       model_max_length: 512,
     })
     expect(chatTemplate).toBe('{{ messages }}')
+  })
+
+  it('finds the merges of SentencePiece scores as the reference does', async () => {
+    const oracle = JSON.parse(readFileSync(new URL('../../test/fixtures/spm.json', import.meta.url), 'utf8'))
+    const { tokenizerJson } = await tokenizer({
+      'tokenizer.ggml.model': [8, 'llama'],
+      'tokenizer.ggml.pre': undefined,
+      'tokenizer.ggml.merges': undefined,
+      'tokenizer.ggml.add_bos_token': undefined,
+      'tokenizer.ggml.tokens': [9, 8, oracle.tokens],
+      'tokenizer.ggml.token_type': [9, 5, oracle.types],
+      'tokenizer.ggml.scores': [9, 6, oracle.scores],
+      'tokenizer.ggml.bos_token_id': [4, 1],
+      'tokenizer.ggml.eos_token_id': [4, 2],
+      'tokenizer.ggml.unknown_token_id': [4, 0],
+    })
+    const { pair: _, ...post } = oracle.tokenizerJson.post_processor
+    expect(tokenizerJson).toEqual({ ...oracle.tokenizerJson, post_processor: { ...post, pair: tokenizerJson.post_processor.pair } })
   })
 
   it('puts the begin token before a text where the file asks for it', async () => {

@@ -2,6 +2,7 @@ import { AttuneError } from '@attune/tensor'
 import { formatError, show } from '../error.ts'
 import type { Metadata } from './metadata.ts'
 import { type AddedToken, byteLevelBpe, type Vocabulary } from './tokenizer-bpe.ts'
+import { sentencePieceBpe } from './tokenizer-spm.ts'
 
 export interface GgufTokenizer {
   tokenizerJson?: Record<string, unknown>
@@ -10,7 +11,10 @@ export interface GgufTokenizer {
 }
 
 /** `tokenizer.ggml.model` → tokenizer.json's own parts. */
-const MODELS: Readonly<Record<string, (meta: Metadata, vocabulary: Vocabulary) => Record<string, unknown>>> = { gpt2: byteLevelBpe }
+const MODELS: Readonly<Record<string, (meta: Metadata, vocabulary: Vocabulary) => Record<string, unknown>>> = {
+  gpt2: byteLevelBpe,
+  llama: sentencePieceBpe,
+}
 
 /** tokenizer.json and tokenizer_config.json rebuilt from a GGUF's metadata; nothing where it has no tokenizer. Errors: `ERR_FORMAT`, `ERR_UNSUPPORTED`. */
 export function ggufTokenizer(meta: Metadata): GgufTokenizer {
@@ -46,6 +50,7 @@ export function ggufTokenizer(meta: Metadata): GgufTokenizer {
   }
 }
 
+const UNKNOWN = 2
 const CONTROL = 3
 const USER_DEFINED = 4
 
@@ -57,7 +62,7 @@ function readVocabulary(meta: Metadata): Vocabulary {
     throw formatError(meta.file, 'tokenizer.ggml.token_type', 0, `${types.length} entries for ${tokens.length} tokens`)
   const added: AddedToken[] = []
   for (let id = 0; types && id < tokens.length; id++)
-    if (types[id] === CONTROL || types[id] === USER_DEFINED)
+    if (types[id] === UNKNOWN || types[id] === CONTROL || types[id] === USER_DEFINED)
       added.push({
         id,
         content: tokens[id],
@@ -65,7 +70,7 @@ function readVocabulary(meta: Metadata): Vocabulary {
         lstrip: false,
         rstrip: false,
         normalized: false,
-        special: types[id] === CONTROL,
+        special: types[id] !== USER_DEFINED,
       })
   return { tokens, added }
 }
@@ -91,7 +96,10 @@ function specialTokens(meta: Metadata, tokens: readonly string[]): Record<string
 /** Puts the bos and eos tokens around a text where the file asks for it. */
 function postProcessor(meta: Metadata, special: Record<string, string>): Record<string, unknown> | null {
   const token = (name: string, id: string) => ({ name: special[name], id: meta.number(`tokenizer.ggml.${id}_token_id`) })
-  const before = meta.boolean('tokenizer.ggml.add_bos_token') && special.bos_token !== undefined ? [token('bos_token', 'bos')] : []
+  const before =
+    (meta.boolean('tokenizer.ggml.add_bos_token') ?? meta.string('tokenizer.ggml.model') === 'llama') && special.bos_token !== undefined
+      ? [token('bos_token', 'bos')]
+      : []
   const after = meta.boolean('tokenizer.ggml.add_eos_token') && special.eos_token !== undefined ? [token('eos_token', 'eos')] : []
   if (before.length + after.length === 0) return null
   const around = (sequence: 'A' | 'B', type_id: number) => [
