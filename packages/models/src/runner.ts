@@ -152,18 +152,19 @@ export class Runner {
     ids: ArrayLike<number>,
     probe: Probe,
     visit?: (r: Recording, from: number, to: number) => Promise<void> | void,
-    options: StepOptions & { positions?: ArrayLike<number>; inputsFor?: (from: number, to: number) => StepOptions['inputs'] } = {},
+    options: StepOptions & {
+      positions?: ArrayLike<number>
+      span?: number
+      inputsFor?: (from: number, to: number) => StepOptions['inputs']
+    } = {},
   ): Promise<void> {
-    const span = Math.max(sequence.position + ids.length, ...(options.positions ? [1 + maximum(options.positions)] : []))
+    const span = Math.max(options.span ?? 0, sequence.position + ids.length, ...(options.positions ? [1 + maximum(options.positions)] : []))
     for (let from = 0; from < ids.length; from += this.chunk) {
       const to = Math.min(from + this.chunk, ids.length)
       const piece = Array.prototype.slice.call(ids, from, to)
       const positions = options.positions && Array.prototype.slice.call(options.positions, from, to)
-      const r = await this.step([{ sequence, ids: piece, positions, span }], probe, {
-        ...options,
-        inputs: options.inputsFor?.(from, to) ?? options.inputs,
-      })
-      await visit?.(r, from, to)
+      const inputs = options.inputsFor?.(from, to) ?? options.inputs
+      await this.turn([{ sequence, ids: piece, positions, span }], probe, r => visit?.(r, from, to), { inputs, signal: options.signal })
     }
   }
 

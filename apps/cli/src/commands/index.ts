@@ -4,8 +4,9 @@ import { doctor } from './doctor.ts'
 import { evaluate } from './eval.ts'
 import { explain } from './explain.ts'
 import { inspect } from './inspect.ts'
+import { logits } from './logits.ts'
 import { run } from './run.ts'
 import { variants } from './variants.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly CliCommand[] = [run, inspect, compare, evaluate, explain, variants, doctor]
+export const commands: readonly CliCommand[] = [run, inspect, compare, evaluate, logits, explain, variants, doctor]

@@ -7,6 +7,8 @@ import { SAFETENSORS_DTYPES } from './read.ts'
 import { INDEX_FILE } from './shards.ts'
 
 export interface WriteOptions {
+  /** Name of the file, when it is one. Default model.safetensors. */
+  fileName?: string
   /** Largest file; a single tensor may still be larger. Default 5 GB, as Hugging Face has it. */
   maxShardBytes?: number
   /** Default `{ format: 'pt' }`, without which transformers refuses the file. */
@@ -17,7 +19,7 @@ export interface WriteOptions {
 
 /** Writes tensors as model.safetensors, or as shards with an index, a piece at a time. Names of the files written come back; nothing is committed. */
 export async function writeSafetensors(out: OutputFolder, tensors: Iterable<TensorSource>, options: WriteOptions = {}): Promise<string[]> {
-  const { maxShardBytes = 5e9, metadata = { format: 'pt' }, signal, onProgress } = options
+  const { fileName = 'model.safetensors', maxShardBytes = 5e9, metadata = { format: 'pt' }, signal, onProgress } = options
   const list = [...tensors]
   checkNames(list)
   const shards = shard(list, maxShardBytes)
@@ -26,7 +28,7 @@ export async function writeSafetensors(out: OutputFolder, tensors: Iterable<Tens
   const index: Record<string, string> = {}
   const files: string[] = []
   for (const [i, members] of shards.entries()) {
-    const file = shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
+    const file = shards.length === 1 ? fileName : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
     const target = await out.create(file)
     await target.write(header(members, metadata))
     for (const tensor of members) {
