@@ -74,7 +74,7 @@ export class Lowering {
   }
 
   #node(node: Node, depth: number): void {
-    for (const t of node.outputs) for (const d of t.shape) if (isLength(d)) this.#length(d)
+    for (const t of [...node.inputs, ...node.outputs]) for (const d of t.shape) if (isLength(d)) this.#length(d)
     if (!node.op) {
       const t = node.outputs[0]
       const s: Storage = { slot: this.slots.length, bytes: bytesOf(t.dtype, elements(t.shape)), leaf: node.leaf }

@@ -1,7 +1,8 @@
 import { AttuneError } from '@attune/expr'
 import type { Op } from '../op.ts'
-import { type Dim, product, showShape } from '../shape.ts'
+import { type Dim, elements, product, showShape } from '../shape.ts'
 import { call1, type Tensor } from '../tensor.ts'
+import { copyOf } from './copy.ts'
 import { fill } from './create.ts'
 import { alloc } from './map.ts'
 
@@ -38,7 +39,8 @@ export type ScatterMode = 'set' | 'add'
 
 /**
  * Writes rows into `x` in place along axis 0 and returns its new version: x (R, …), index (…I) i32, rows (…I, …). Index −1 writes
- * nothing. `add` accumulates in index order. The only op that mutates.
+ * nothing; any other index outside [0, R) throws in the reference and writes nothing in kernels. Equal indices write, or `add`, in index
+ * order. The only op that mutates.
  */
 export const scatter: Op<{ mode: ScatterMode }> = {
   name: 'scatter',
@@ -66,13 +68,17 @@ export const scatter: Op<{ mode: ScatterMode }> = {
   },
   vjp([, index], _out, [grad], { mode }) {
     if (!grad) return [undefined, undefined, undefined]
-    const kept = mode === 'add' ? grad : scatterRows(copyRows(grad), index, fill(0, [...index.shape, ...grad.shape.slice(1)]), 'set')
+    const kept = mode === 'add' ? grad : scatterRows(copyOf(grad), index, fill(0, [...index.shape, ...grad.shape.slice(1)]), 'set')
     return [kept, undefined, gatherRows(grad, index)]
   },
 }
 
 export const gatherRows = (x: Tensor, index: Tensor): Tensor => call1(gather, [x, index], null)
-export const scatterRows = (x: Tensor, index: Tensor, rows: Tensor, mode: ScatterMode = 'set'): Tensor =>
-  call1(scatter, [x, index, rows], { mode })
 
-import { copyOf as copyRows } from './copy.ts'
+export function scatterRows(x: Tensor, index: Tensor, rows: Tensor, mode: ScatterMode = 'set'): Tensor {
+  if (!x.contiguous || x.offset !== 0 || elements(x.shape) !== elements(x.node.outputs[x.index].shape))
+    throw new AttuneError('ERR_ARGUMENT', `scatter changes a whole value in place, not a view ${showShape(x.shape)} of it`, {
+      shape: showShape(x.shape),
+    })
+  return call1(scatter, [x, index, rows], { mode })
+}

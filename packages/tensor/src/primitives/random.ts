@@ -1,5 +1,6 @@
+import { AttuneError } from '@attune/expr'
 import type { Op } from '../op.ts'
-import { type Dim, product } from '../shape.ts'
+import { type Dim, product, showShape } from '../shape.ts'
 import { call1, type Tensor } from '../tensor.ts'
 
 /**
@@ -8,7 +9,11 @@ import { call1, type Tensor } from '../tensor.ts'
  */
 export const random: Op<{ shape: readonly Dim[] }> = {
   name: 'random',
-  infer: (_inputs, { shape }) => [{ dtype: 'f32', shape }],
+  infer([key], { shape }) {
+    if (key.dtype !== 'i32' || key.shape.length !== 1 || key.shape[0] !== 2)
+      throw new AttuneError('ERR_SHAPE', `random wants a key (2) i32, got ${showShape(key.shape)} ${String(key.dtype)}`, {})
+    return [{ dtype: 'f32', shape }]
+  },
   loops([key], _attrs, [out]) {
     const data = new Float32Array(product(out.shape))
     const k0 = key.data[0] >>> 0
@@ -19,6 +24,7 @@ export const random: Op<{ shape: readonly Dim[] }> = {
     }
     return [data]
   },
+  vjp: () => [undefined],
 }
 
 /** Uniform [0, 1) numbers of `shape` from an i32 key (2). */
@@ -36,7 +42,11 @@ export function philox(c0: number, c1: number, c2: number, c3: number, k0: numbe
   return [c0, c1, c2, c3]
 }
 
+/** High and low 32 bits of a 64-bit product, by 16-bit halves: every partial sum stays below 2^53. */
 function mulhilo(a: number, b: number): [number, number] {
-  const p = BigInt(a >>> 0) * BigInt(b >>> 0)
-  return [Number(p >> 32n), Number(p & 0xffffffffn)]
+  const al = a & 0xffff
+  const ah = a >>> 16
+  const low = al * b
+  const high = ah * b + Math.floor(low / 65536)
+  return [Math.floor(high / 65536), ((high % 65536) * 65536 + (low % 65536)) >>> 0]
 }

@@ -36,7 +36,7 @@ export const reduce: Op<ReduceAttrs> = {
     return [data]
   },
   vjp([x], [y], [grad], { by, axis, keep }) {
-    if (!grad) return [undefined]
+    if (!grad || y.dtype === 'i32') return [undefined]
     const g = keep ? grad : grad.unsqueeze(axis)
     if (by === 'sum') return [g.expand(x.shape)]
     const best = keep ? y : y.unsqueeze(axis)

@@ -1,7 +1,9 @@
-import { AttuneError } from '@attune/expr'
+import { AttuneError, variable } from '@attune/expr'
 import type { Op } from '../op.ts'
 import { type Dim, product } from '../shape.ts'
 import { call, type Tensor } from '../tensor.ts'
+import { mapWith } from './map.ts'
+import { reduceTo } from './reduce.ts'
 
 /** The k largest along the last axis, descending, ties by lower index: values f32 (…, k) and indices i32 (…, k). NaN counts as −∞. */
 export const topk: Op<{ k: number }> = {
@@ -31,6 +33,13 @@ export const topk: Op<{ k: number }> = {
       }
     }
     return [values, indices]
+  },
+  vjp([x], [, indices], [grad]) {
+    if (!grad) return [undefined]
+    const at = variable(`i${x.rank - 1}`, 'i32')
+    const k = grad.shape.at(-1)!
+    const spread = mapWith((g, i) => i.eq(at).select(g, 0), [grad.unsqueeze(-2), indices.unsqueeze(-2)], { shape: [...x.shape, k] })
+    return [reduceTo(spread, 'sum')]
   },
 }
 
