@@ -5,7 +5,14 @@
 
 #include "attend.h"
 #include "copy.h"
+#include "gather.h"
+#include "map.h"
 #include "matmul.h"
+#include "norm.h"
+#include "random.h"
+#include "reduce.h"
+#include "rope.h"
+#include "topk.h"
 
 namespace ISA {
 
@@ -13,7 +20,14 @@ namespace ISA {
 static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(attendKernels),
   TABLE(copyKernels),
+  TABLE(gatherKernels),
+  TABLE(mapKernels),
   TABLE(matmulKernels),
+  TABLE(normKernels),
+  TABLE(randomKernels),
+  TABLE(reduceKernels),
+  TABLE(ropeKernels),
+  TABLE(topkKernels),
 };
 
 static const Kernel *at(int32_t i) {

@@ -1,8 +1,31 @@
 import type { Kernel } from '@attune/tensor'
 import { attendFused } from './attend.ts'
-import { copyContiguous } from './copy.ts'
+import { copyContiguous, copyStrided } from './copy.ts'
+import { gatherKernel, scatterKernel } from './gather.ts'
 import { linearDense } from './linear.ts'
+import { mapKernel } from './map.ts'
 import { matmulDense } from './matmul.ts'
+import { layerNormKernel, rmsNormKernel, softmaxKernel } from './norm.ts'
+import { randomKernel } from './random.ts'
+import { reduceKernel } from './reduce.ts'
+import { ropeKernel } from './rope.ts'
+import { topkKernel } from './topk.ts'
 
-/** Every kernel of this device. One line per kernel file; the compiled side is native/kernels.cpp. */
-export const kernels: readonly Kernel[] = [attendFused, copyContiguous, linearDense, matmulDense]
+/** Every kernel of this device. One line per kernel; the compiled side is native/kernels.cpp. */
+export const kernels: readonly Kernel<any>[] = [
+  attendFused,
+  copyContiguous,
+  copyStrided,
+  gatherKernel,
+  scatterKernel,
+  linearDense,
+  mapKernel,
+  matmulDense,
+  layerNormKernel,
+  rmsNormKernel,
+  softmaxKernel,
+  randomKernel,
+  reduceKernel,
+  ropeKernel,
+  topkKernel,
+]
