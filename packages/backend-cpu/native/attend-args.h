@@ -142,7 +142,7 @@ struct AttendScratch {
 };
 
 // Rows and positions of slots [slot, slot + n) as floats.
-INL void attendKeyNumbers(const Attend &a, int64_t b, int32_t head, int64_t slot, int n, float *rows, float *positions) {
+static __attribute__((noinline)) void attendKeyNumbers(const Attend &a, int64_t b, int32_t head, int64_t slot, int n, float *rows, float *positions) {
   if (a.kRow) {
     const int32_t *p = a.kRow + b * a.kRowStride[0] + head * a.kRowStride[1] + slot;
     for (int i = 0; i < n; i++) rows[i] = (float)p[i];
@@ -152,7 +152,7 @@ INL void attendKeyNumbers(const Attend &a, int64_t b, int32_t head, int64_t slot
 }
 
 // Smallest and largest row and position of each granule of `size` slots from `slot` on.
-INL void attendKeyBounds(const Attend &a, int64_t b, int32_t head, int64_t slot, int n, int size, float *const rows[2], float *const positions[2]) {
+static __attribute__((noinline)) void attendKeyBounds(const Attend &a, int64_t b, int32_t head, int64_t slot, int n, int size, float *const rows[2], float *const positions[2]) {
   const int granules = (n + size - 1) / size;
   auto walk = [&](const int32_t *p, float *const bounds[2]) {
     for (int g = 0; g < granules; g++) {

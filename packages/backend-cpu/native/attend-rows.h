@@ -21,7 +21,7 @@ struct Rows {
   bool together(int64_t slot, int n) const { return !pages || slot / page == (slot + n - 1) / page; }
 };
 
-INL void decodeRow(const uint8_t *from, int type, int width, float *to) {
+static void decodeRow(const uint8_t *from, int type, int width, float *to) {
   int i = 0;
   if (type == RowF32) {
     const float *p = (const float *)from;
@@ -46,11 +46,13 @@ INL void decodeRow(const uint8_t *from, int type, int width, float *to) {
 
 // Slots [slot, slot + n) of a head: `p[i * stride]` is row i. With `whole`, n is rounded up to 4 rows, the added ones zero.
 struct RowTile { const float *p; int64_t stride; };
-INL RowTile loadRows(const Rows &rows, int64_t b, int32_t head, int64_t slot, int n, bool whole, float *scratch) {
+static __attribute__((noinline)) RowTile loadRows(const Rows &rows, int64_t b, int32_t head, int64_t slot, int n, bool whole, float *scratch) {
   // A stride of whole 4 KiB pages would put every row into the same few cache lines.
   if (rows.type == RowF32 && rows.together(slot, n) && !(whole && n % 4) && rows.slotStride % 1024)
     return {(const float *)rows.row(b, head, slot), rows.slotStride};
-  for (int i = 0; i < n; i++) decodeRow(rows.row(b, head, slot + i), rows.type, rows.width, scratch + (int64_t)i * rows.width);
+  const int run = rows.together(slot, n) && rows.slotStride == rows.width ? n : 1; // rows that follow each other without a gap
+  for (int i = 0; i < n; i += run)
+    decodeRow(rows.row(b, head, slot + i), rows.type, run * rows.width, scratch + (int64_t)i * rows.width);
   for (int i = n * rows.width; whole && i < (n + 3) / 4 * 4 * rows.width; i++) scratch[i] = 0;
   return {scratch, rows.width};
 }
