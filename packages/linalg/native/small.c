@@ -45,13 +45,11 @@ static void complete(int at, int n, f64 *q, int ld) {
 
 /**
  * One-sided Jacobi: W (n x m rows, n <= m) = U^T diag(s) V. On return the rows of V (m x m when `full`, else the first n)
- * hold right vectors, the rows of U (n x n) left vectors, s descending. W lies in V's first n rows.
+ * hold right vectors, the rows of U (n x n) left vectors, s descending. W lies in V's first n rows and is of order 1 or less.
  */
 static void jacobi(int n, int m, f64 *v, int ldv, f64 *u, int ldu, f64 *s, int full) {
   for (int i = 0; i < n; i++) fill(u + i * ldu, n, 0), u[i * ldu + i] = 1;
-  f64 biggest = 0;
-  for (int i = 0; i < n; i++) biggest = maxf(biggest, norm(v + i * ldv, m));
-  f64 tiny = biggest * EPS * 4;
+  const f64 tiny = EPS * EPS; // zero, where the whole problem is scaled to norm 1; its square does not underflow
   for (int sweep = 0, moved = 1; moved && sweep < 40; sweep++) {
     moved = 0;
     for (int i = 0; i < n; i++)
@@ -62,8 +60,9 @@ static void jacobi(int n, int m, f64 *v, int ldv, f64 *u, int ldu, f64 *s, int f
           for (int t = 0; t < m; t++) { f64 h = x[t]; x[t] = y[t], y[t] = h; }
           for (int t = 0; t < n; t++) { f64 h = u[i * ldu + t]; u[i * ldu + t] = u[j * ldu + t], u[j * ldu + t] = h; }
           f64 h = a; a = b, b = h;
+          moved = 1; // the row that came up has not met those in between
         }
-        if (root(b) <= tiny || absf(c) <= 4 * EPS * root(a) * root(b)) continue;
+        if (root(b) <= tiny || absf(c) <= 8 * EPS * root(a) * root(b)) continue;
         moved = 1;
         f64 zeta = (b - a) / (2 * c), t = __builtin_copysign(1, zeta) / (absf(zeta) + hypot2(1, zeta)), cs = 1 / root(1 + t * t), sn = cs * t;
         rotate(x, y, m, cs, -sn);
