@@ -37,11 +37,12 @@ export const aligned: Method = {
       groups.forEach((g, i) => putBlock(out, g, i, transpose(turns[i]), 1 / groups.filter(x => x === g).length))
       return out
     }
+    const back = turn.keys.map(transpose)
     return mixHeads(params, from, {
       order,
       keys: pool(turn.keys),
       values: pool(turn.values),
-      queries: order.map(h => transpose(turn.keys[from.map[h]])),
+      queries: order.map(h => back[from.map[h]]),
       outputs: order.map(h => turn.values[from.map[h]]),
     })
   },

@@ -39,11 +39,12 @@ export const leastSquares: Method = {
       values: sharedFull(values, from, groups, to.kvHeads, output && (g => outputEnergy(output, from, g))),
     }
     report?.({ droppedKeyEnergy: share.keys.dropped, droppedValueEnergy: share.values.dropped })
+    const back = share.keys.through.map(transpose)
     return mixHeads(params, from, {
       order,
       keys: share.keys.from,
       values: share.values.from,
-      queries: order.map(h => transpose(share.keys.through[from.map[h]])),
+      queries: order.map(h => back[from.map[h]]),
       outputs: order.map(h => share.values.through[from.map[h]]),
     })
   },

@@ -1,0 +1,133 @@
+import { maskOf, type StepTokens } from '@attune/attention'
+import { contiguous, rowsView } from '@attune/cache'
+import { decoderLayer, type LayerResult, type LayerSpec, type Model, variantOf } from '@attune/models'
+import { bindParams, embedding, type ParamValues } from '@attune/nn'
+import { type RopeSpec, ropeFrequencies } from '@attune/position'
+import {
+  Arena,
+  AttuneError,
+  type Constant,
+  copyOf,
+  type Device,
+  type DeviceBuffer,
+  input,
+  length,
+  type Recording,
+  record,
+  state,
+  stateBytes,
+  type Tensor,
+  tensor,
+} from '@attune/tensor'
+
+export type LayerValue = keyof LayerResult
+
+/** Runs single layers of a model over windows of tokens, each window a sequence of its own. Weights it brought to the device leave with the layer. */
+export class LayerRunner {
+  readonly #arena: Arena
+  constructor(
+    readonly model: Model,
+    readonly device: Device,
+    /** Most tokens of a window. */
+    readonly window: number,
+    readonly signal?: AbortSignal,
+  ) {
+    this.#arena = new Arena(device)
+  }
+
+  /** Residual stream before the first layer (tokens, dim) of each window of ids. */
+  async embed(windows: readonly Int32Array[], use: (window: number, x: Float32Array) => Promise<void>): Promise<void> {
+    const { spec, values } = this.model
+    const { embed } = bindParams({ embed: embedding(spec.vocab, spec.dim) }, values)
+    const count = length('tokens', this.window)
+    await this.#recorded({ x: copyOf(embed.lookup(input('ids', 'i32', [count]))) }, [values.get('embed')!.weight], {}, async r => {
+      for (const [i, ids] of windows.entries()) {
+        await r.run({ lengths: { tokens: ids.length }, inputs: { ids }, signal: this.signal })
+        await use(i, (await r.read('x')).data as Float32Array)
+      }
+    })
+  }
+
+  /** Makes a layer ready; `use` gets a function from the stream before it (tokens, dim) to the values asked for. `values` are the layer's own. */
+  async layer<K extends LayerValue>(
+    layer: LayerSpec,
+    values: ParamValues,
+    wanted: readonly K[],
+    use: (run: (x: Float32Array) => Promise<Record<K, Float32Array>>) => Promise<void>,
+  ): Promise<void> {
+    const { spec, variants } = this.model
+    const count = length('tokens', this.window)
+    const row = input('row', 'i32', [count])
+    const batch = input('batch', 'i32', [count])
+    const tokens: StepTokens = { count, batchRows: 1, batch, row, position: row, offsets: input('offsets', 'i32', [2]) }
+    const layout = contiguous().layout(maskOf(layer.attention.mask), this.window, this.window)
+    const operands = { layout, slots: tokens.row, lengths: input('lengths', 'i32', [1]) }
+    const buffers: Record<string, Tensor> = Object.fromEntries(
+      Object.entries(variantOf(variants, layer).state(layer.attention.config)).map(([part, { heads, width }]) => [
+        part,
+        state(part, 'f32', [1, heads, layout.capacity, width]),
+      ]),
+    )
+    const effects: Tensor[] = []
+    const result = decoderLayer(spec, layer, variants, values, input('x', 'f32', [count, spec.dim]), {
+      position: tokens.position,
+      rope: this.#rope,
+      state: s => rowsView(s, buffers, tokens, operands, effects),
+    })
+    const outputs = Object.fromEntries(wanted.map(name => [name, copyOf(result[name])]))
+    await this.#recorded(
+      outputs,
+      weightsOf(values),
+      buffers,
+      async (r, states) => {
+        await use(async x => {
+          const n = x.length / spec.dim
+          if (this.signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the conversion was aborted', {}, this.signal.reason)
+          const row = Int32Array.from({ length: n }, (_, i) => i)
+          const one = Int32Array.of(n)
+          const inputs = { x, batch: new Int32Array(n), row, offsets: Int32Array.of(0, n), lengths: one }
+          await r.run({ lengths: { tokens: n }, inputs, states, signal: this.signal })
+          const out = {} as Record<K, Float32Array>
+          for (const name of wanted) out[name] = (await r.read(name)).data as Float32Array
+          return out
+        })
+      },
+      effects,
+    )
+  }
+
+  dispose(): void {
+    this.#arena.dispose()
+  }
+
+  readonly #rope = (spec: RopeSpec) => {
+    const { values, factor } = ropeFrequencies(spec, this.window)
+    return { frequencies: tensor(values, [values.length]), factor }
+  }
+
+  async #recorded(
+    outputs: Record<string, Tensor>,
+    weights: readonly Constant[],
+    states: Record<string, Tensor>,
+    use: (r: Recording, states: Record<string, DeviceBuffer>) => Promise<void>,
+    effects: readonly Tensor[] = [],
+  ): Promise<void> {
+    const { device } = this
+    const brought = weights.filter(c => !c.isOn(device))
+    const buffers: Record<string, DeviceBuffer> = {}
+    let recording: Recording | undefined
+    try {
+      for (const [name, t] of Object.entries(states)) buffers[name] = device.alloc(stateBytes(t))
+      recording = await record(device, { outputs, effects }, this.#arena)
+      await use(recording, buffers)
+    } finally {
+      recording?.dispose()
+      for (const b of Object.values(buffers)) device.free(b)
+      for (const c of brought) await c.release(device)
+    }
+  }
+}
+
+export const weightsOf = (values: ParamValues): Constant[] => [
+  ...new Set([...values.values()].flatMap(({ weight, bias }) => (bias ? [weight, bias] : [weight]))),
+]
