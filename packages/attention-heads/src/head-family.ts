@@ -28,7 +28,9 @@ export const members: readonly Member[] = [
     read: c => c,
     wish(from, wish) {
       known('gqa', wish, from, ['kvHeads', 'headMap'])
-      if (wish.headMap !== undefined) {
+      // A whole config may be wished for in which only kvHeads is new.
+      const own = wish.headMap === from.headMap && wish.kvHeads !== undefined && wish.kvHeads !== from.kvHeads
+      if (wish.headMap !== undefined && !own) {
         const map = checkMap(wish.headMap as number[], from.heads)
         if (wish.kvHeads !== undefined && wish.kvHeads !== Math.max(...map) + 1)
           throw new AttuneError('ERR_ARGUMENT', `kvHeads ${wish.kvHeads} and headMap [${map.join(', ')}] do not agree`, { ...wish })
