@@ -12,7 +12,7 @@ struct AttendGroup { int32_t keyHead, valueHead, first, count; }; // query heads
 
 struct Attend {
   float *out, *lse, *mass, *partials;
-  const float *q, *sink;
+  const float *q, *sink, *frequencies; // frequencies: keys are rotated by them as they are loaded
   Rows keys, values;
   const int32_t *lengths, *offsets, *qRow, *qPosition, *kRow, *kPosition, *blocks, *blockCounts;
   const AttendGroup *groups;
@@ -22,10 +22,10 @@ struct Attend {
   TileTable tables[attendMaxTables];
   int32_t scoreTables, groupCount;
   int64_t tokens, batch, headCount, keyHeads, qStride, qHeadStride, lengthStride[2], kRowStride[2], kPositionStride[2];
-  int64_t chunkKeys, block, blockStride, blockCapacity, maxChunks, fewTokens, scratchBytes, slots, slotCapacity;
+  int64_t chunkKeys, block, blockStride, blockCapacity, maxChunks, fewTokens, scratchBytes, slots, slotCapacity, frequencyCount;
   int32_t dK, dV;
   float scale;
-  bool sigmoid, shared; // shared: values are the first dV numbers of keys
+  bool sigmoid, interleaved, shared; // shared: values are the first dV numbers of keys
 
   int length(int64_t b, int32_t head) const { return lengths[b * lengthStride[0] + head * lengthStride[1]]; }
   // First token and number of tokens of batch row b.
@@ -74,7 +74,7 @@ static Attend attendArgs(const Launch &l) {
   LaunchReader r{l, 0, 0};
   const int32_t *map;
   r.take(a.out), r.take(a.lse), r.take(a.mass), r.take(a.partials), r.take(a.q), r.take(a.keys.data), r.take(a.values.data);
-  r.take(a.lengths), r.take(a.offsets), r.take(a.qRow), r.take(a.qPosition), r.take(a.kRow), r.take(a.kPosition), r.take(a.sink);
+  r.take(a.lengths), r.take(a.offsets), r.take(a.qRow), r.take(a.qPosition), r.take(a.kRow), r.take(a.kPosition), r.take(a.sink), r.take(a.frequencies);
   r.take(a.blocks), r.take(a.blockCounts), r.take(a.keys.pages);
   r.take(map), r.take(a.score[0]), r.take(a.score[1]), r.take(a.mask[0]), r.take(a.mask[1]);
 
@@ -87,7 +87,7 @@ static Attend attendArgs(const Launch &l) {
   a.keys.page = a.values.page = r.number(), a.keys.pageCount = a.values.pageCount = r.number(), a.values.pages = a.keys.pages;
   a.block = r.number(), a.blockStride = r.number(), a.blockCapacity = r.number();
   a.chunkKeys = r.number(), a.maxChunks = r.number(), a.fewTokens = r.number(), a.scratchBytes = r.number();
-  a.slots = r.number(), a.slotCapacity = r.number();
+  a.slots = r.number(), a.slotCapacity = r.number(), a.frequencyCount = r.number(), a.interleaved = r.number() != 0;
   a.scale = l.f(r.param++), a.sigmoid = r.number() != 0;
   a.scoreTables = (int32_t)r.number();
   const int tables = (int)r.number();
@@ -140,32 +140,5 @@ struct AttendScratch {
     return p;
   }
 };
-
-// Rows and positions of slots [slot, slot + n) as floats.
-static __attribute__((noinline)) void attendKeyNumbers(const Attend &a, int64_t b, int32_t head, int64_t slot, int n, float *rows, float *positions) {
-  if (a.kRow) {
-    const int32_t *p = a.kRow + b * a.kRowStride[0] + head * a.kRowStride[1] + slot;
-    for (int i = 0; i < n; i++) rows[i] = (float)p[i];
-  } else for (int i = 0; i < n; i++) rows[i] = (float)(slot + i);
-  const int32_t *p = a.kPosition ? a.kPosition + b * a.kPositionStride[0] + head * a.kPositionStride[1] + slot : nullptr;
-  for (int i = 0; i < n; i++) positions[i] = p ? (float)p[i] : rows[i];
-}
-
-// Smallest and largest row and position of each granule of `size` slots from `slot` on.
-static __attribute__((noinline)) void attendKeyBounds(const Attend &a, int64_t b, int32_t head, int64_t slot, int n, int size, float *const rows[2], float *const positions[2]) {
-  const int granules = (n + size - 1) / size;
-  auto walk = [&](const int32_t *p, float *const bounds[2]) {
-    for (int g = 0; g < granules; g++) {
-      int end = (g + 1) * size < n ? (g + 1) * size : n;
-      int32_t lo = p ? p[g * size] : (int32_t)slot + g * size, hi = p ? lo : (int32_t)slot + end - 1;
-      for (int i = g * size + 1; p && i < end; i++) lo = p[i] < lo ? p[i] : lo, hi = p[i] > hi ? p[i] : hi;
-      bounds[0][g] = (float)lo, bounds[1][g] = (float)hi;
-    }
-    for (int g = granules; g % W; g++) bounds[0][g] = bounds[1][g] = 0;
-  };
-  const int32_t *row = a.kRow ? a.kRow + b * a.kRowStride[0] + head * a.kRowStride[1] + slot : nullptr;
-  walk(row, rows);
-  walk(a.kPosition ? a.kPosition + b * a.kPositionStride[0] + head * a.kPositionStride[1] + slot : row, positions);
-}
 
 } // namespace ISA

@@ -1,7 +1,7 @@
 // Many queries: blocks of queries (vector lanes) against tiles of 64 keys. S^T = K Q^T, so that the softmax runs over rows without
 // horizontal operations and its result is the right operand of O^T = V^T P^T as it lies.
 #pragma once
-#include "attend-args.h"
+#include "attend-keys.h"
 #include "tile-bounds.h"
 
 namespace ISA {
@@ -162,8 +162,8 @@ struct BlockPass {
         if (low >= high) continue;
         const int64_t slot = window + low * blockGranule;
         const int keys = (high * blockGranule < n ? high * blockGranule : n) - low * blockGranule;
-        const RowTile k = loadRows(a.keys, work.b, keyHead, slot, keys, true, keyTile);
-        const RowTile v = a.shared && keyHead == valueHead ? k : loadRows(a.values, work.b, valueHead, slot, keys, false, valueTile);
+        const RowTile k = attendKeys(a, work.b, keyHead, slot, keys, true, keyTile);
+        const RowTile v = a.shared && keyHead == valueHead ? k : loadRows(a.values, work.b, valueHead, slot, keys, false, false, valueTile);
         for (int i = 0; i < all; i++) {
           QueryBlock &x = block[i];
           int first = low, last = high;

@@ -31,7 +31,7 @@ static void massBlock(BlockPass &pass, int64_t from, int n, float *mass) {
   for (int t = 0; t < granules; t += perTile) {
     const int end = t + perTile < granules ? t + perTile : granules, first = t * blockGranule;
     const int keys = (end * blockGranule < n ? end * blockGranule : n) - first;
-    const RowTile k = loadRows(a.keys, pass.work.b, pass.work.group->keyHead, from + first, keys, true, pass.keyTile);
+    const RowTile k = attendKeys(a, pass.work.b, pass.work.group->keyHead, from + first, keys, true, pass.keyTile);
     for (int i = 0; i < pass.heads; i++) {
       const QueryBlock &x = pass.block[i];
       bool some = false, any = false;

@@ -44,11 +44,12 @@ static void decodeRow(const uint8_t *from, int type, int width, float *to) {
   }
 }
 
-// Slots [slot, slot + n) of a head: `p[i * stride]` is row i. With `whole`, n is rounded up to 4 rows, the added ones zero.
+// Slots [slot, slot + n) of a head: `p[i * stride]` is row i. With `whole`, n is rounded up to 4 rows, the added ones zero; with
+// `copy`, they lie in `scratch` in any case.
 struct RowTile { const float *p; int64_t stride; };
-static __attribute__((noinline)) RowTile loadRows(const Rows &rows, int64_t b, int32_t head, int64_t slot, int n, bool whole, float *scratch) {
+static __attribute__((noinline)) RowTile loadRows(const Rows &rows, int64_t b, int32_t head, int64_t slot, int n, bool whole, bool copy, float *scratch) {
   // A stride of whole 4 KiB pages would put every row into the same few cache lines.
-  if (rows.type == RowF32 && rows.together(slot, n) && !(whole && n % 4) && rows.slotStride % 1024)
+  if (!copy && rows.type == RowF32 && rows.together(slot, n) && !(whole && n % 4) && rows.slotStride % 1024)
     return {(const float *)rows.row(b, head, slot), rows.slotStride};
   const int run = rows.together(slot, n) && rows.slotStride == rows.width ? n : 1; // rows that follow each other without a gap
   for (int i = 0; i < n; i += run)

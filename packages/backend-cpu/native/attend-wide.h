@@ -89,14 +89,14 @@ struct WidePass {
     const int32_t keyHead = work.group->keyHead, valueHead = work.group->valueHead;
     for (int i = 0; i < n; i += blockKeys) {
       const int m = n - i < blockKeys ? n - i : blockKeys;
-      const RowTile k = loadRows(a.keys, work.b, keyHead, slot + i, m, false, keyTile);
+      const RowTile k = attendKeys(a, work.b, keyHead, slot + i, m, false, keyTile);
       wideGroups(pairs, [&](auto group, int p) { wideDots<decltype(group)::count>(k, m, a.dK, q + p * a.dK, s + p * wideKeys + i); });
     }
     attendKeyNumbers(a, work.b, keyHead, slot, n, kRow, kPosition);
     for (int p = 0; p < pairs; p++) weigh(p, n, masked[p]);
     for (int i = 0; i < n; i += blockKeys) {
       const int m = n - i < blockKeys ? n - i : blockKeys;
-      const RowTile v = loadRows(a.values, work.b, valueHead, slot + i, m, false, valueTile);
+      const RowTile v = loadRows(a.values, work.b, valueHead, slot + i, m, false, false, valueTile);
       wideGroups(pairs, [&](auto group, int p) {
         wideSums<decltype(group)::count>(v, m, a.dV, s + p * wideKeys + i, factor + p, out + p * a.dV);
       });

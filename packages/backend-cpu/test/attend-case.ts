@@ -34,6 +34,8 @@ export interface AttendCase {
   readonly skipping?: boolean
   readonly qPosition?: boolean
   readonly kPosition?: boolean
+  /** Keys lie unrotated; the last four of their numbers never turn. */
+  readonly rotate?: 'half' | 'interleaved'
   readonly capacity?: number
   readonly seed?: number
 }
@@ -78,6 +80,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
   const kRow = numberSlots(batch, nK, slots, (b, n) => lengths[b * nK + n], c.shuffled ? next : undefined)
   const qPosition = qRow.map(r => (c.qPosition ? 3 * r + 2 : r))
   const kPosition = kRow.map(r => (c.kPosition ? 3 * r + 1 : r))
+  const frequencies = Float32Array.from({ length: dK / 2 - 2 }, (_, i) => 10000 ** (-i / (dK / 2 - 2)))
   const sink = Float32Array.from({ length: heads }, normal)
   const blocks = c.blocks && listBlocks(tokens, nK, Math.ceil(slots / c.blocks.size), c.blocks.capacity, next)
   const pages = c.page ? layPages(batch, slots / c.page, next) : undefined
@@ -94,6 +97,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
     kRow: c.shuffled ? i32([batch, nK, slots], kRow) : undefined,
     kPosition: c.kPosition ? i32([batch, nK, slots], kPosition) : undefined,
     sink: c.sink ? { dtype: 'f32', shape: [heads], data: sink } : undefined,
+    rotate: c.rotate && { dtype: 'f32', shape: [frequencies.length], data: frequencies },
     blocks: blocks && i32([tokens, nK, c.blocks!.capacity], blocks.items),
     blockCounts: blocks && i32([tokens, nK], blocks.counts),
     pages: pages && i32([batch, slots / c.page!], pages),
@@ -113,7 +117,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
       lse: c.lse ?? false,
       mass: c.mass ?? false,
     },
-    ...{ block: c.blocks?.size, page: c.page, valueWidth: c.shared ? dV : undefined },
+    ...{ block: c.blocks?.size, page: c.page, pairing: c.rotate, valueWidth: c.shared ? dV : undefined },
   }
 
   const reference: MadeAttend['reference'] = () => {
@@ -133,7 +137,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
             if (blocks && !blocks.of(n * nK + kv).includes(Math.floor(s / c.blocks!.size))) continue
             const env = [0, b, h, kv, qRow[n], qPosition[n], kRow[at], kPosition[at]]
             if (see && !see(env)) continue
-            const row = k.row(b, kv, s)
+            const row = c.rotate ? rotated(k.row(b, kv, s), kPosition[at], frequencies, c.rotate) : k.row(b, kv, s)
             for (let e = 0; e < dK; e++) env[0] += q[(n * heads + h) * dK + e] * row[e]
             env[0] *= scale
             seen.push({ score: change ? change(env) : env[0], slot: s })
@@ -153,6 +157,17 @@ export function makeAttend(c: AttendCase): MadeAttend {
     return { out, lse, mass }
   }
   return { inputs: [...names.map(n => operands[n]!), ...read], attrs, reference }
+}
+
+function rotated(row: Float32Array, position: number, frequencies: Float32Array, pairing: 'half' | 'interleaved'): Float64Array {
+  const out = Float64Array.from(row)
+  for (const [i, w] of frequencies.entries()) {
+    const angle = Math.fround(position * w)
+    const [first, second] = pairing === 'half' ? [i, i + frequencies.length] : [2 * i, 2 * i + 1]
+    out[first] = row[first] * Math.cos(angle) - row[second] * Math.sin(angle)
+    out[second] = row[second] * Math.cos(angle) + row[first] * Math.sin(angle)
+  }
+  return out
 }
 
 function weights(scores: number[], weigh: 'softmax' | 'sigmoid', sink: number | undefined): { weights: number[]; lse: number } {

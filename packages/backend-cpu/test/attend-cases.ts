@@ -29,6 +29,9 @@ export const causal = k.row.le(q.row)
 export const window = (n: number): Expr => causal.and(d.lt(n))
 export const alibi = s.sub(d.f32().mul(slopes.at(h)))
 export const softcap = s.div(20).tanh().mul(20)
+/** As many tables as are bound: each counts as its own operand. */
+const eight = Array.from({ length: 8 }, (_, i) => table(operand(Float32Array.of(i, 1, 2), [3]), { dtype: 'f32', rank: 1 }))
+const sum = (from: number, to: number, at: Expr): Expr => eight.slice(from, to).reduce<Expr>((e, t) => e.add(t.at(at)), constant(0, 'f32'))
 const long = [[130, 150]] as const
 export const gqa = { heads: 6, keyHeads: [0, 0, 0, 1, 1, 1] }
 
@@ -73,6 +76,10 @@ export const attendCases: readonly AttendCase[] = [
   { name: 'weights of slots, queries that see nothing', rows: [[70, 0]], mask: k.row.lt(q.row.sub(30)), mass: true, heads: 9 },
   { name: 'weights of slots, sigmoid', rows: [[70, 10], [1, 30]], mask: causal, weigh: 'sigmoid', mass: true, dtype: 'f16', ...gqa },
   { name: 'weights of paged slots', rows: [[70, 10], [1, 30]], mask: causal, mass: true, page: 16 },
+  { name: 'keys rotated late', rows: [[70, 10], [1, 300]], mask: causal, rotate: 'half', dK: 64, ...gqa },
+  { name: 'keys rotated late, in pairs', rows: [[70, 10], [3, 90]], mask: window(40), rotate: 'interleaved', dK: 20, dtype: 'f16', shuffled: true },
+  { name: 'keys rotated late, values inside', rows: [[7, 10], [1, 90]], mask: causal, rotate: 'half', dK: 32, dV: 16, shared: true, kPosition: true },
+  { name: 'everything at once', rows: [[9, 30], [1, 40]], score: s.add(sum(0, 5, h)), mask: sum(5, 8, k.row.min(2)).lt(q.row.f32()), sink: true, lse: true, mass: true, rotate: 'half', page: 8, shuffled: true, qPosition: true, kPosition: true },
   { name: 'sink', rows: [[70, 10], [1, 30]], mask: causal, sink: true, lse: true, ...gqa },
   { name: 'sigmoid', rows: [[70, 10], [1, 30]], mask: causal, weigh: 'sigmoid', ...gqa },
   { name: 'three values per key head', rows: [[70, 0], [2, 70]], mask: causal, heads: 3, keyHeads: [0, 0, 0], valueHeads: [0, 1, 2] },

@@ -81,7 +81,7 @@ describe('attend', () => {
     expect(why({})).toBeUndefined()
     expect(why({ mass: true, block: 4 }, { blocks: { dtype: 'i32', shape: [5, 4, 2] } })).toMatch(/mass/)
     expect(why({ weigh: 'sigmoid', lse: true })).toMatch(/lse/)
-    expect(why({}, { rotate: { dtype: 'f32', shape: [8] } })).toMatch(/rotated/)
+    expect(why({}, { rotate: { dtype: 'f32', shape: [9] } })).toMatch(/9 frequencies/)
     expect(why({}, packed(q4_0))).toMatch(/k is q4_0/)
     expect(why({}, { q: { dtype: 'f16' } })).toMatch(/queries are f16/)
     expect(why({}, { q: { shape: [5, 4, 18] }, k: { shape: [1, 4, 9, 18] } })).toMatch(/keys are 18 wide/)

@@ -6,13 +6,12 @@ import { attendPrograms } from './attend-programs.ts'
 
 const MAX_TABLES = 8
 const MAX_WIDTH = 1024
-const DENSE = ['offsets', 'qRow', 'qPosition', 'sink', 'blocks', 'blockCounts', 'pages'] as const
+const DENSE = ['offsets', 'qRow', 'qPosition', 'sink', 'rotate', 'blocks', 'blockCounts', 'pages'] as const
 
 /** Why the fused kernel does not take this `attend`, or undefined. */
 export function attendRefusal(sig: Sig<AttendAttrs>): string | undefined {
   const { attrs } = sig
   const o = attendViews(sig)
-  if (o.rotate) return 'keys rotated while they are loaded are not fused'
   if (attrs.mass && o.blocks) return "slots' weights (mass) under block lists are not fused"
   if (attrs.weigh === 'sigmoid' && attrs.lse) return 'sigmoid weights have no lse'
   if (o.q.dtype !== 'f32') return `queries are ${storageName(o.q.dtype)}, not f32`
@@ -46,7 +45,9 @@ function layouts(o: AttendViews): string | undefined {
     if (view && !view.contiguous) return `${name} is not dense`
   }
   for (const name of ['kRow', 'kPosition'] as const) if (o[name] && o[name].strides[2] !== 1) return `${name} is not dense along the slots`
-  if (o.sink && o.sink.dtype !== 'f32') return `sink is ${storageName(o.sink.dtype)}, not f32`
+  for (const name of ['sink', 'rotate'] as const)
+    if (o[name] && o[name].dtype !== 'f32') return `${name} is ${storageName(o[name].dtype)}, not f32`
+  if (o.rotate && 2 * capacity(o.rotate.shape[0]) > o.dK) return `${capacity(o.rotate.shape[0])} frequencies turn more than ${o.dK} numbers`
   const integers = ['lengths', 'offsets', 'qRow', 'qPosition', 'kRow', 'kPosition', 'blocks', 'blockCounts', 'pages'] as const
   const other = integers.find(name => o[name] && o[name].dtype !== 'i32')
   return other && `${other} is not i32`
