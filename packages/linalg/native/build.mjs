@@ -1,4 +1,4 @@
-/** Compiles native/*.c to src/core.wasm.ts. By hand, after a change: `npm i @yowasp/clang` somewhere node can resolve it, then run this. */
+/** Compiles native/*.c to src/core.wasm.ts. By hand, after a change of the sources: `node native/build.mjs`. */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { runClang } from '@yowasp/clang'
