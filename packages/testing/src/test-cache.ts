@@ -11,6 +11,8 @@ import { type TinyOptions, tinyModel } from './tiny-model.ts'
 
 export interface CacheTestOptions {
   readonly cache: CacheManager
+  /** Said in the suite's title. */
+  readonly name?: string
   readonly variant: Variant
   readonly config: Record<string, unknown>
   readonly device?: () => Promise<Device>
@@ -19,13 +21,14 @@ export interface CacheTestOptions {
 
 /** The conformance suite of a cache manager under a variant: equal to a contiguous cache whatever the pieces, the batch and the slots. */
 export function testCache({
+  name = 'reference',
   cache,
   variant,
   config,
   device: open = async () => reference(),
   mask = { kind: 'causal' },
 }: CacheTestOptions): void {
-  describe(`${cache.name} cache of ${variant.name}, ${mask.kind} mask`, () => {
+  describe(`${cache.name} cache of ${variant.name}, ${mask.kind} mask, ${name}`, () => {
     const model = tinyModel(variant, config, { layers: 2, mask })
     const length = 4 * SHUFFLE_BLOCK
     const ids = tokens(length)

@@ -1,0 +1,274 @@
+import { type Expr, h, k, q, s, table } from '@attune/expr'
+import { attendOf, layerNormOf, linearOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
+import {
+  bytesOf,
+  Constant,
+  constantTensor,
+  copyOf,
+  type Dim,
+  floatToBf16,
+  floatToHalf,
+  gatherRows,
+  input,
+  length,
+  mapWith,
+  matmulOf,
+  max,
+  q4_0,
+  q4_1,
+  q8_0,
+  randomOf,
+  type Storage,
+  scatterRows,
+  sum,
+  type Tensor,
+  tensor,
+  topkOf,
+} from '@attune/tensor'
+import { randomSource } from './random.ts'
+
+/** A graph to run on two devices. Inputs and states are random; `lengths` are the run's values. */
+export interface OpCase {
+  readonly name: string
+  build(make: CaseMaker): Readonly<Record<string, Tensor>>
+  readonly lengths?: Readonly<Record<string, number>>
+  /** Largest NMSE per f32 output; integers must be equal. */
+  readonly bound?: number
+}
+/** Makes operands and remembers what they hold. */
+export interface CaseMaker {
+  floats(shape: readonly Dim[], scale?: number): Tensor
+  integers(shape: readonly Dim[], below: number): Tensor
+  /** A constant of any stored type. */
+  stored(dtype: Storage, shape: readonly number[]): Tensor
+}
+
+const n = (name: string, max: number) => length(name, max)
+const sizes = [0, 1, 2, 63, 64, 65]
+
+/** The primitives and fused ops every device is tested with. The same table says what is supported and what is timed. */
+export const opCases: readonly OpCase[] = [
+  {
+    name: 'map: broadcast, tables, index',
+    build: m => ({ out: mapWith((a, b) => a.mul(b).add(a.tanh()).sub(b.abs().sqrt()), [m.floats([7, 1, 33]), m.floats([5, 33])]) }),
+  },
+  {
+    name: 'map: comparisons and select',
+    build: m => ({ out: mapWith((a, b) => a.gt(b).select(a, b.exp()), [m.floats([4, 65]), m.floats([65])]) }),
+  },
+  {
+    name: 'reduce: sum and max over every axis',
+    build: m => pick(m.floats([5, 6, 37]), x => ({ a: sum(x, 0), b: sum(x, 1), c: sum(x, 2, true), d: max(x, -1) })),
+  },
+  {
+    name: 'matmul: batched, broadcast, transposed',
+    build: m => ({
+      a: matmulOf(m.floats([3, 17, 29]), m.floats([29, 31])),
+      b: matmulOf(m.floats([2, 9, 40]), m.floats([2, 13, 40]).transpose()),
+    }),
+    bound: 1e-11,
+  },
+  {
+    name: 'gather: rows, holes, packed',
+    build: m =>
+      pick(tensor([3, -1, 0, 6], [4], 'i32'), at => ({
+        a: gatherRows(m.floats([7, 64]), at),
+        b: gatherRows(m.stored(q4_1, [7, 64]), at),
+        c: gatherRows(m.stored('f16', [7, 64]), at),
+      })),
+  },
+  {
+    name: 'scatter: set and add into a state',
+    build: m =>
+      pick(tensor([2, -1, 5], [3], 'i32'), at => ({
+        a: copyOf(scatterRows(copyOf(m.floats([6, 11])), at, m.floats([3, 11]))),
+        b: copyOf(scatterRows(copyOf(m.floats([6, 11])), at, m.floats([3, 11]), 'add')),
+      })),
+  },
+  {
+    name: 'copy: views, casts, packed',
+    build: m => ({
+      a: copyOf(m.floats([6, 8, 5]).permute(2, 0, 1)),
+      b: copyOf(copyOf(m.floats([40]), 'f16')),
+      c: copyOf(copyOf(m.floats([40]), 'bf16')),
+      d: copyOf(m.stored(q8_0, [3, 64])),
+      e: copyOf(m.stored(q4_0, [3, 64])),
+      f: copyOf(m.floats([9, 12]).slice(1, 3, 10)),
+    }),
+  },
+  { name: 'topk', build: m => pick(topkOf(m.floats([5, 77]), 4), t => ({ values: t.values, indices: t.indices })) },
+  { name: 'random', build: () => ({ out: randomOf(tensor([7, -3], [2], 'i32'), [3, 21]) }) },
+  {
+    name: 'norms and softmax',
+    build: m =>
+      pick(m.floats([6, 48]), x => ({
+        a: rmsNormOf(x, m.floats([48]), 1e-5),
+        b: layerNormOf(x, m.floats([48]), m.floats([48]), 1e-5),
+        c: softmaxOf(x),
+      })),
+  },
+  {
+    name: 'rope: half, interleaved, partial',
+    build: m =>
+      pick(m.integers([5], 900), p => ({
+        a: ropeOf(m.floats([5, 3, 16]), p, frequencies(8)),
+        b: ropeOf(m.floats([5, 3, 16]), p, frequencies(8), { pairing: 'interleaved' }),
+        c: ropeOf(m.floats([5, 3, 16]), p, frequencies(4), { factor: 1.2 }),
+      })),
+    bound: 1e-8,
+  },
+  ...sizes.map(
+    (t): OpCase => ({
+      name: `linear: f32, ${t} rows`,
+      lengths: { t },
+      build: m => ({ out: linearOf(m.floats([n('t', 65), 96]), m.stored('f32', [70, 96]), m.floats([70])) }),
+      bound: 1e-11,
+    }),
+  ),
+  ...(['f16', 'bf16'] as const).map(
+    (d): OpCase => ({
+      name: `linear: ${d} weight`,
+      build: m => ({ out: linearOf(m.floats([9, 64]), m.stored(d, [33, 64])) }),
+      bound: 1e-11,
+    }),
+  ),
+  // Packed weights may meet activations rounded to 8 bits.
+  ...[q4_0, q4_1, q8_0].map(
+    (d): OpCase => ({
+      name: `linear: ${d.name} weight`,
+      build: m => ({ out: linearOf(m.floats([9, 64]), m.stored(d, [33, 64])) }),
+      bound: 2e-4,
+    }),
+  ),
+  ...attendCases(),
+  {
+    name: 'sample: greedy and drawn',
+    build: m =>
+      pick(
+        sampleOf(m.floats([3, 200], 3), {
+          options: tensor([0, 0, 1, 0, 1, 0, 0, 0, 0.9, 20, 0.9, 0.02, 1.3, 0, 0, 0, 1.5, 0, 1, 0, 1, 0, 0, 0], [3, 8]),
+          recent: m.integers([3, 8], 200),
+          key: tensor([1, 2, 3, 4, 5, 6], [3, 2], 'i32'),
+        }),
+        r => ({ ids: r.ids, logprobs: r.logprobs }),
+      ),
+  },
+]
+
+const pick = <A, B>(x: A, f: (x: A) => B): B => f(x)
+const frequencies = (f: number): Tensor =>
+  tensor(
+    Float32Array.from({ length: f }, (_, i) => 10000 ** (-i / f)),
+    [f],
+  )
+
+/** Attention under different masks, scores, head maps and lengths. */
+function attendCases(): OpCase[] {
+  const causal = k.row.le(q.row)
+  const slopes = table(
+    tensor(
+      Float32Array.from({ length: 6 }, (_, i) => 2 ** -(i + 1)),
+      [6],
+    ),
+    { dtype: 'f32', rank: 1 },
+  )
+  const alibi = s.sub(q.position.sub(k.position).f32().mul(slopes.at(h)))
+  const kinds: [string, { mask?: Expr; score?: Expr }][] = [
+    ['causal', { mask: causal }],
+    ['full', {}],
+    ['window and sinks', { mask: causal.and(q.row.sub(k.row).lt(9).or(k.row.lt(2))) }],
+    ['alibi', { mask: causal, score: alibi }],
+    ['soft-cap', { mask: causal, score: s.div(5).tanh().mul(5) }],
+    ['alibi, soft-cap, window', { mask: causal.and(q.row.sub(k.row).lt(13)), score: alibi.div(5).tanh().mul(5) }],
+  ]
+  const run = (
+    m: CaseMaker,
+    t: readonly number[],
+    past: readonly number[],
+    options: object,
+    kv: Storage = 'f32',
+    heads = 3,
+  ): Record<string, Tensor> => {
+    const count = t.reduce((a, b) => a + b, 0)
+    const rows = t.flatMap((c, b) => Array.from({ length: c }, (_, i) => past[b] + i))
+    const offsets = t.reduce((o, c) => [...o, o[o.length - 1] + c], [0])
+    const make = () => (kv === 'f32' ? m.floats([t.length, heads, 96, 32]) : m.stored(kv, [t.length, heads, 96, 32]))
+    const r = attendOf(
+      {
+        q: m.floats([count, 6, 32], 2),
+        k: make(),
+        v: make(),
+        lengths: tensor(
+          t.flatMap((c, b) => new Array(heads).fill(past[b] + c)),
+          [t.length, heads],
+          'i32',
+        ),
+        offsets: tensor(offsets, [offsets.length], 'i32'),
+        qRow: tensor(rows, [count], 'i32'),
+      },
+      { lse: true, ...options },
+    )
+    return { out: r.out, lse: r.lse! }
+  }
+  return [
+    ...kinds.map(([name, o]): OpCase => ({ name: `attend: ${name}`, build: m => run(m, [40, 1, 5], [0, 70, 33], o), bound: 1e-10 })),
+    ...[1, 63, 64, 65].map(
+      (t): OpCase => ({ name: `attend: causal, ${t} tokens after 20`, build: m => run(m, [t], [20], { mask: causal }), bound: 1e-10 }),
+    ),
+    ...(['f16', 'bf16', q8_0] as Storage[]).map(
+      (kv): OpCase => ({
+        name: `attend: causal, ${typeof kv === 'string' ? kv : kv.name} keys and values`,
+        build: m => run(m, [7, 1], [12, 50], { mask: causal }, kv),
+        bound: 1e-9,
+      }),
+    ),
+    {
+      name: 'attend: uneven head maps',
+      build: m => run(m, [9], [3], { mask: causal, keyHeads: [0, 0, 0, 1, 2, 2], valueHeads: [0, 1, 1, 1, 2, 2] }),
+      bound: 1e-10,
+    },
+    { name: 'attend: sigmoid', build: m => ({ out: run(m, [9], [3], { mask: causal, weigh: 'sigmoid', lse: false }).out }), bound: 1e-10 },
+  ]
+}
+
+/** Random operands by seed, with the data to give a run. */
+export function caseMaker(
+  seed: number,
+): CaseMaker & { inputs(lengths: Readonly<Record<string, number>>): Record<string, Float32Array | Int32Array> } {
+  const r = randomSource(seed)
+  const wanted: { name: string; shape: readonly Dim[]; make: (n: number) => Float32Array | Int32Array }[] = []
+  const ask = (dtype: 'f32' | 'i32', shape: readonly Dim[], make: (n: number) => Float32Array | Int32Array): Tensor => {
+    const name = `in${wanted.length}`
+    wanted.push({ name, shape, make })
+    return input(name, dtype, shape)
+  }
+  return {
+    floats: (shape, scale = 1) => ask('f32', shape, size => Float32Array.from({ length: size }, () => scale * r.normal())),
+    integers: (shape, below) => ask('i32', shape, size => Int32Array.from({ length: size }, () => r.integer(below))),
+    stored(dtype, shape) {
+      const size = shape.reduce((a, b) => a * b, 1)
+      const values = Float32Array.from({ length: size }, () => r.normal())
+      return constantTensor(new Constant(dtype, shape, encodeValues(dtype, values)))
+    },
+    inputs: lengths =>
+      Object.fromEntries(
+        wanted.map(({ name, shape, make }) => [
+          name,
+          make(shape.reduce<number>((a, d) => a * (typeof d === 'number' ? d : lengths[d.name]), 1)),
+        ]),
+      ),
+  }
+}
+
+function encodeValues(dtype: Storage, values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(bytesOf(dtype, values.length))
+  if (dtype === 'f32') bytes.set(new Uint8Array(values.buffer))
+  else if (typeof dtype === 'object') dtype.encode!(values, bytes)
+  else if (dtype === 'f16' || dtype === 'bf16') {
+    const words = new Uint16Array(bytes.buffer)
+    values.forEach((x, i) => {
+      words[i] = dtype === 'f16' ? floatToHalf(x) : floatToBf16(x)
+    })
+  }
+  return bytes
+}
