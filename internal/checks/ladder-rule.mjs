@@ -39,9 +39,6 @@ export const ladder = [
 /** Packages without a single runtime dependency from outside. */
 export const bare = ['expr', 'tensor', 'ops', 'nn', 'position', 'attention', 'attention-*', 'cache', 'convert', 'backend-*']
 
-/** Packages that import types only. */
-export const typesOnly = []
-
 /** @param {string[]} patterns @param {string} name without its scope */
 export const fits = (patterns, name) => patterns.some(p => p === '*' || p === name || (p.endsWith('*') && name.startsWith(p.slice(0, -1))))
 

@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { importsOf, packageOf } from '../lib/imports.mjs'
 import { filesBelow } from '../lib/stamp.mjs'
 import { packages, root } from '../lib/workspace.mjs'
-import { allowed, bare, fits, typesOnly } from './ladder-rule.mjs'
+import { allowed, bare, fits } from './ladder-rule.mjs'
 
 export const title = 'imports and dependencies follow the ladder'
 
@@ -63,7 +63,6 @@ function ofSource({ name, dependencies, uses }) {
     const other = packageOf(from)
     if (other === name) return [`${at} imports its own package by name`]
     if (ours(other) && !fits(may, short(other))) return [`${at} imports ${from}, which is not below ${name}`]
-    if (ours(other) && !typeOnly && fits(typesOnly, short(name))) return [`${at} imports values of ${from}: ${name} imports types only`]
     if (!dependencies.includes(other)) return [`${at} imports ${from}, which ${name} does not list in its dependencies`]
     return []
   })
