@@ -95,8 +95,9 @@ const STEPS = 48
  * count as 1 where `x` itself is measured.
  */
 function threshold(x: Tensor, measure: (kept: Tensor) => Tensor, want: Tensor, weights: Tensor): Tensor {
-  let low = min(x, 1, true)
   let high = max(x, 1, true)
+  // Masked entries may be −∞ or −3.4e38; below high − 200 no weight is left in f32.
+  let low = mapWith((a, b) => a.max(b.sub(200)), [min(x, 1, true), high])
   const counting = weights === x
   for (let i = 0; i < STEPS; i++) {
     const mid = mapWith((a, b) => a.add(b).mul(0.5), [low, high])
@@ -138,17 +139,18 @@ function gumbel(key: Tensor, x: Tensor): Tensor {
   let u = fill(0, [b, v])
   for (let row = 0; row < b; row++)
     u = scatterRows(u, fill(row, [1], 'i32'), randomOf(key.slice(0, row, row + 1).reshape([2]), [v]).unsqueeze(0))
+  // u + 2^-25 is uniform over the middles of 2^24 cells; near 1 it would round to 1 in f32, so 1 − u is taken first: −log(1 − w) = w + w²/2 + …
   return mapWith(
-    a =>
-      a
-        .add(2 ** -25)
-        .log()
-        .neg()
-        .log()
-        .neg(),
+    a => {
+      const w = a.neg().add(1).sub(HALF_CELL)
+      const series = w.mul(w.mul(w.mul(w.mul(0.25).add(1 / 3)).add(0.5)).add(1))
+      const exponential = a.lt(0.5).select(a.add(HALF_CELL).log().neg(), w.lt(1 / 64).select(series, w.neg().add(1).log().neg()))
+      return exponential.log().neg()
+    },
     [u],
   )
 }
+const HALF_CELL = 2 ** -25
 
 function logProbability(logits: Tensor, ids: Tensor): Tensor {
   const top = max(logits, 1, true)
