@@ -12,6 +12,7 @@
 #include "random.h"
 #include "reduce.h"
 #include "rope.h"
+#include "sample.h"
 #include "topk.h"
 
 namespace ISA {
@@ -27,6 +28,7 @@ static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(randomKernels),
   TABLE(reduceKernels),
   TABLE(ropeKernels),
+  TABLE(sampleKernels),
   TABLE(topkKernels),
 };
 

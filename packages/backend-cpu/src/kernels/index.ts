@@ -9,6 +9,7 @@ import { layerNormKernel, rmsNormKernel, softmaxKernel } from './norm.ts'
 import { randomKernel } from './random.ts'
 import { reduceKernel } from './reduce.ts'
 import { ropeKernel } from './rope.ts'
+import { sampleKernel } from './sample.ts'
 import { topkKernel } from './topk.ts'
 
 /** Every kernel of this device. One line per kernel; the compiled side is native/kernels.cpp. */
@@ -27,5 +28,6 @@ export const kernels: readonly Kernel<any>[] = [
   randomKernel,
   reduceKernel,
   ropeKernel,
+  sampleKernel,
   topkKernel,
 ]
