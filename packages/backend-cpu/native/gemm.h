@@ -105,6 +105,8 @@ INL Q qload(const float *p) { return *(const QU *)p; }
 INL void qstore(float *p, Q a) { *(QU *)p = a; }
 struct bf16 { uint16_t bits; };
 struct f16 { uint16_t bits; };
+struct Byte { uint8_t bits; };
+INL Q qload(const Byte *p) { return qload((const float *)(const void *)p); } // 16 bytes as they are
 INL float value(float x) { return x; }
 INL float value(f16 x) { return f16_to_f32(x.bits); }
 INL float value(bf16 x) { return bf16_to_f32(x.bits); }

@@ -6,6 +6,7 @@
 #include "attend.h"
 #include "copy.h"
 #include "gather.h"
+#include "linear_packed.h"
 #include "map.h"
 #include "matmul.h"
 #include "norm.h"
@@ -22,6 +23,7 @@ static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(attendKernels),
   TABLE(copyKernels),
   TABLE(gatherKernels),
+  TABLE(linearPackedKernels),
   TABLE(mapKernels),
   TABLE(matmulKernels),
   TABLE(normKernels),

@@ -3,6 +3,7 @@ import { attendFused } from './attend.ts'
 import { copyContiguous, copyStrided } from './copy.ts'
 import { gatherKernel, scatterKernel } from './gather.ts'
 import { linearDense } from './linear.ts'
+import { linearInt8 } from './linear-packed.ts'
 import { mapKernel } from './map.ts'
 import { matmulDense } from './matmul.ts'
 import { layerNormKernel, rmsNormKernel, softmaxKernel } from './norm.ts'
@@ -20,6 +21,7 @@ export const kernels: readonly Kernel<any>[] = [
   gatherKernel,
   scatterKernel,
   linearDense,
+  linearInt8,
   mapKernel,
   matmulDense,
   layerNormKernel,
