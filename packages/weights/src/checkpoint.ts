@@ -32,6 +32,8 @@ export interface Checkpoint {
   readonly generationConfig?: Readonly<Record<string, unknown>>
   /** Jinja source. */
   readonly chatTemplate?: string
+  /** conversion.json, which says how the model was converted and what its layers really are. */
+  readonly conversion?: Readonly<Record<string, unknown>>
   readonly files: readonly { readonly name: string; readonly size: number }[]
   close(): Promise<void>
 }

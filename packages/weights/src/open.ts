@@ -53,6 +53,7 @@ async function openSafetensors(folder: Folder, signal?: AbortSignal): Promise<Ch
     tokenizerConfig,
     generationConfig: await readJson(folder, 'generation_config.json', signal),
     chatTemplate: (await readText(folder, 'chat_template.jinja', signal)) ?? defaultTemplate(tokenizerConfig?.chat_template),
+    conversion: await readJson(folder, 'conversion.json', signal),
     files: folder.files,
     async close() {
       await Promise.all(sources.map(s => s.close()))

@@ -1,0 +1,129 @@
+import { fileNames, type Model } from '@attune/models'
+import { AttuneError, type Constant, isCodec } from '@attune/tensor'
+import { type Checkpoint, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
+import { constantSource, type Rounding, RoundingMeter } from './constant-source.ts'
+import type { Conversion } from './convert.ts'
+import { sha256, tensorsHash } from './hash.ts'
+import { uniform } from './uniform.ts'
+
+export type ExportDType = 'f32' | 'f16' | 'bf16'
+
+export interface ExportOptions {
+  /** Element type of every tensor. Default: f32 for a packed source, else the source's own. */
+  readonly dtype?: ExportDType
+  /** How the model came about, for conversion.json. */
+  readonly conversion?: Pick<Conversion, 'plan' | 'report'>
+  /** Token ids the conversion was calibrated on: their hash is recorded. */
+  readonly calibration?: ArrayLike<number>
+  /** Largest file (default 2 GB). */
+  readonly maxShardBytes?: number
+  /** Also hash the source's tensors, which reads them once more (default true). */
+  readonly hashes?: boolean
+  readonly signal?: AbortSignal
+  onProgress?(event: { readonly tensor: string; readonly written: number; readonly total: number }): void
+}
+
+/** Format of conversion.json. */
+export const CONVERSION_FORMAT = 1
+
+/** What conversion.json says. */
+export interface ConversionRecord {
+  readonly format: typeof CONVERSION_FORMAT
+  readonly source: { readonly name: string; readonly files: Checkpoint['files']; readonly sha256?: string }
+  /** Class of the weights before they were rounded to `dtype`. */
+  readonly exactness: string
+  readonly dtype: ExportDType
+  readonly rounding: Rounding
+  readonly plan?: Conversion['plan']
+  readonly report?: Conversion['report']
+  readonly calibration?: { readonly tokens: number; readonly sha256: string }
+  /** Key-value heads of every layer in the files; narrower layers are copied up to it. */
+  readonly kvHeadsInFiles: number
+  /** What each layer is once copies are taken out again. */
+  readonly layers: readonly { readonly variant: string; readonly config: Readonly<Record<string, unknown>> }[]
+}
+
+/**
+ * Writes a model as a Hugging Face folder that other programs open, and conversion.json beside it. Where layers differ in their
+ * key-value heads, narrow ones are written as copies up to a common count, and `applyConversion` takes them out again. One tensor is in
+ * memory at a time; nothing is visible before all is written.
+ * Errors: `ERR_UNSUPPORTED` for layers that the model type cannot say, `ERR_ABORTED`.
+ */
+export async function exportModel(
+  out: OutputFolder,
+  model: Model,
+  source: Checkpoint,
+  options: ExportOptions = {},
+): Promise<ConversionRecord> {
+  const { conversion, calibration, signal, maxShardBytes = 2e9, onProgress } = options
+  const dtype = options.dtype ?? dtypeOf(source)
+  const wide = await uniform(model)
+  const config = configFor(wide.model, wide.kvHeads, source, dtype)
+  const meter = new RoundingMeter()
+  const record: ConversionRecord = {
+    format: CONVERSION_FORMAT,
+    source: {
+      name: source.name,
+      files: source.files,
+      ...(options.hashes === false ? {} : { sha256: await tensorsHash(source, signal) }),
+    },
+    exactness: conversion?.report.exactness ?? 'exact',
+    dtype,
+    rounding: meter, // filled while the tensors are written, before this record is
+    plan: conversion?.plan,
+    report: conversion?.report,
+    ...(calibration
+      ? { calibration: { tokens: calibration.length, sha256: await sha256(new Uint8Array(Int32Array.from(calibration).buffer)) } }
+      : {}),
+    kvHeadsInFiles: wide.kvHeads,
+    layers: model.spec.layers.map(({ attention: { variant, config } }) => ({ variant, config })),
+  }
+  const tensors = [...wide.model.values].flatMap(([path, { weight, bias }]) => {
+    const names = fileNames(model.definition, path)
+    const entries: [string, Constant][] = [[names.weight, weight], ...(bias ? [[names.bias, bias] as [string, Constant]] : [])]
+    return entries.map(([name, c]) => constantSource(name, c, dtype, meter))
+  })
+  await saveCheckpoint(out, { ...source, config }, tensors, {
+    maxShardBytes,
+    signal,
+    extra: { 'conversion.json': record as unknown as Record<string, unknown> },
+    onProgress,
+  })
+  return { ...record, rounding: { relative: meter.relative, largest: meter.largest } }
+}
+
+/** The source's config with the new head count, read back to be sure that it says what the model is. */
+function configFor(model: Model, kvHeads: number, source: Checkpoint, dtype: ExportDType): Record<string, unknown> {
+  const name = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype]
+  const config = { ...source.config, num_key_value_heads: kvHeads, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: name }
+  const said = JSON.stringify(sorted(model.definition.spec(config).layers))
+  const is = JSON.stringify(sorted(model.spec.layers))
+  if (said !== is)
+    throw new AttuneError('ERR_UNSUPPORTED', `a folder of type '${model.definition.type}' cannot say what this model's layers are`, {
+      said,
+      is,
+    })
+  return config
+}
+
+function sorted(x: unknown): unknown {
+  if (Array.isArray(x)) return x.map(sorted)
+  if (typeof x !== 'object' || x === null) return x
+  return Object.fromEntries(
+    Object.entries(x)
+      .filter(([, v]) => v !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([k, v]) => [k, sorted(v)]),
+  )
+}
+
+/** f32 where anything is packed; else the type of most of the source's numbers. */
+function dtypeOf({ tensors }: Checkpoint): ExportDType {
+  const sizes = new Map<TensorEntry['dtype'], number>()
+  for (const { dtype, bytes } of tensors.values()) {
+    if (isCodec(dtype as never)) return 'f32'
+    sizes.set(dtype, (sizes.get(dtype) ?? 0) + bytes)
+  }
+  const [most] = [...sizes].sort((a, b) => b[1] - a[1])[0] ?? ['f32']
+  return most === 'f16' || most === 'bf16' ? most : 'f32'
+}

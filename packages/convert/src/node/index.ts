@@ -1,0 +1,2 @@
+export { exportFolder } from './export-folder.ts'
+export { fileStream } from './file-stream.ts'
