@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join, normalize } from 'node:path'
+
+const types: Record<string, string> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.json': 'application/json',
+}
+const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
+
+/** Serves files of `folders` (path prefix → folder) on the loopback, with ranges; `isolated`: with the headers that let workers share memory. */
+export async function serve(folders: Readonly<Record<string, string>>, isolated: boolean): Promise<{ url: string; close(): void }> {
+  const server = createServer(async (request, response) => {
+    const headers: Record<string, string> = isolated ? { ...isolation } : {}
+    const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname))
+    const prefix = Object.keys(folders).find(p => path.startsWith(p))
+    try {
+      const bytes = await readFile(join(folders[prefix!], path.slice(prefix!.length)))
+      headers['content-type'] = types[extname(path)] ?? 'application/octet-stream'
+      const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')
+      if (!range) return response.writeHead(200, headers).end(bytes)
+      const [from, to] = [Number(range[1]), Math.min(Number(range[2]), bytes.length - 1)]
+      headers['content-range'] = `bytes ${from}-${to}/${bytes.length}`
+      response.writeHead(206, headers).end(bytes.subarray(from, to + 1))
+    } catch {
+      response.writeHead(404, headers).end()
+    }
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close() {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
