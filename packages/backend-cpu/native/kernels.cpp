@@ -4,6 +4,7 @@
 #include "simd.h"
 
 #include "attend.h"
+#include "conv1d.h"
 #include "copy.h"
 #include "gather.h"
 #include "linear_packed.h"
@@ -21,6 +22,7 @@ namespace ISA {
 #define TABLE(t) {t, (int32_t)(sizeof(t) / sizeof(t[0]))}
 static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(attendKernels),
+  TABLE(conv1dKernels),
   TABLE(copyKernels),
   TABLE(gatherKernels),
   TABLE(linearPackedKernels),

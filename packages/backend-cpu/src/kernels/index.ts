@@ -1,5 +1,6 @@
 import type { Kernel } from '@attune/tensor'
 import { attendFused } from './attend.ts'
+import { conv1dKernel } from './conv1d.ts'
 import { copyContiguous, copyStrided } from './copy.ts'
 import { gatherKernel, scatterKernel } from './gather.ts'
 import { linearDense } from './linear.ts'
@@ -16,6 +17,7 @@ import { topkKernel } from './topk.ts'
 /** Every kernel of this device. One line per kernel; the compiled side is native/kernels.cpp. */
 export const kernels: readonly Kernel<any>[] = [
   attendFused,
+  conv1dKernel,
   copyContiguous,
   copyStrided,
   gatherKernel,
