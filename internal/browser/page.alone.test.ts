@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cpu } from '@attune/backend-cpu'
 import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
@@ -8,7 +7,7 @@ import type { Browser, Page as Tab } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { root } from '../lib/workspace.mjs'
 import { type Answer, answer, load } from './answer.ts'
-import { bundle } from './bundle.ts'
+import { type Bundler, bundle, pageFolder } from './bundle.ts'
 import { launchChromium, whyNoChromium } from './chromium.ts'
 import type { Page } from './page.ts'
 import { watchQueue } from './run-queue.ts'
@@ -17,13 +16,15 @@ import { serve } from './serve.ts'
 const minutes = 60_000
 const fixture = join(root, 'packages/models/test/fixtures/llama-gqa-tied')
 
+const bundlers: Bundler[] = ['esbuild', 'Vite']
+
 let golden: { inputs: { A: { input_ids: number[][] } }; greedy: { ids: number[] }; logit_absmax_B: number }
 let oracle: Float32Array
 let node: Answer
-let out: string
-let imports: string[]
+let folder: string
 let browser: Browser
-const servers: { url: string; close(): void }[] = []
+const bundles = new Map<Bundler, string>()
+const servers: { close(): void }[] = []
 
 /** A test that says why where there is no browser. */
 const inBrowser = (name: string, body: () => Promise<void>) =>
@@ -37,17 +38,15 @@ beforeAll(async () => {
   golden = JSON.parse(await readFile(join(fixture, 'golden.json'), 'utf8'))
   oracle = await logitsOf('golden.safetensors')
   node = await answerInNode()
-  out = await mkdtemp(join(tmpdir(), 'attune-page-'))
-  imports = await bundle(out)
-  const folders = { '/model/': fixture, '/': out }
-  servers.push(await serve(folders, true), await serve(folders, false))
+  folder = await pageFolder()
+  for (const bundler of bundlers) bundles.set(bundler, await bundle(folder, bundler))
   browser = await launchChromium()
 }, 10 * minutes)
 
 afterAll(async () => {
   await browser?.close()
   for (const server of servers) server.close()
-  if (out) await rm(out, { recursive: true, force: true })
+  if (folder) await rm(folder, { recursive: true, force: true })
 }, minutes)
 
 async function logitsOf(file: string): Promise<Float32Array> {
@@ -67,46 +66,48 @@ async function answerInNode(): Promise<Answer> {
   return result
 }
 
-/** Opens the page, isolated or not; an error that the page did not catch fails the test. */
-async function onPage(isolated: boolean, body: (tab: Tab) => Promise<void>): Promise<void> {
+/** Opens the page; an error that it did not catch fails the test. */
+async function onPage(bundler: Bundler, isolated: boolean, body: (tab: Tab) => Promise<void>): Promise<void> {
+  const server = await serve({ '/model/': fixture, '/': bundles.get(bundler)! }, isolated)
+  servers.push(server)
   const tab = await browser.newPage()
   tab.setDefaultTimeout(5 * minutes)
   const errors: string[] = []
   tab.on('pageerror', error => errors.push(String(error)))
   tab.on('console', message => message.type() === 'error' && errors.push(message.text()))
-  try {
-    await tab.goto(`${servers[isolated ? 0 : 1].url}index.html`)
-    await tab.waitForFunction(() => 'page' in globalThis)
-    await body(tab)
-    expect(errors).toEqual([])
-  } finally {
-    await tab.close()
-  }
+  await tab.goto(`${server.url}index.html`)
+  await tab.waitForFunction(() => 'page' in globalThis)
+  await body(tab)
+  expect(errors).toEqual([])
+  await tab.close()
 }
 
-inBrowser('the bundle of a page imports nothing from Node', async () => {
-  expect(imports).toEqual([])
-  for (const name of await readdir(join(out, 'app')))
-    expect(await readFile(join(out, 'app', name), 'utf8')).not.toMatch(/(from|import|require)\s*\(?\s*["'`]node:/)
-})
+for (const bundler of bundlers) {
+  inBrowser(`what ${bundler} makes of the page imports nothing from Node`, async () => {
+    const scripts = (await readdir(bundles.get(bundler)!, { recursive: true })).filter(name => name.endsWith('.js'))
+    expect(scripts.length).toBeGreaterThan(1)
+    for (const name of scripts)
+      expect(await readFile(join(bundles.get(bundler)!, name), 'utf8')).not.toMatch(/(from|import|require)\s*\(?\s*["'`]node:/)
+  })
 
-inBrowser('an isolated page computes with threads and gives the tokens of Node', () =>
-  onPage(true, async tab => {
-    const opened = await tab.evaluate(() => page.open({ threads: 2 }))
-    expect(opened).toEqual({
-      name: 'cpu (wasm relaxed-simd)',
-      doctor: { backend: 'wasm', isa: 'relaxed-simd', threads: 2, native: [], reasons: [] },
-      warnings: [],
-    })
-    await workers(tab, 2)
-    isTheSame(await answerOf(tab))
-    await tab.evaluate(() => page.close())
-    await workers(tab, 0)
-  }),
-)
+  inBrowser(`an isolated page of ${bundler} computes with threads and gives the tokens of Node`, () =>
+    onPage(bundler, true, async tab => {
+      const opened = await tab.evaluate(() => page.open({ threads: 2 }))
+      expect(opened).toEqual({
+        name: 'cpu (wasm relaxed-simd)',
+        doctor: { backend: 'wasm', isa: 'relaxed-simd', threads: 2, native: [], reasons: [] },
+        warnings: [],
+      })
+      await workers(tab, 2)
+      isTheSame(await answerOf(tab))
+      await tab.evaluate(() => page.close())
+      await workers(tab, 0)
+    }),
+  )
+}
 
 inBrowser('a page that is not isolated says so and gives the same on one thread', () =>
-  onPage(false, async tab => {
+  onPage('esbuild', false, async tab => {
     expect(await tab.evaluate(() => page.isolated)).toBe(false)
     const { doctor } = await tab.evaluate(() => page.open({ threads: 2 }))
     expect(doctor).toEqual({
@@ -124,7 +125,7 @@ inBrowser('a page that is not isolated says so and gives the same on one thread'
 
 for (const isolated of [true, false])
   inBrowser(`a 10 ms timer beside a generation is never late by 50 ms, ${isolated ? 'with workers' : 'on one thread'}`, () =>
-    onPage(isolated, async tab => {
+    onPage('esbuild', isolated, async tab => {
       await tab.evaluate(() => page.open({ threads: 2 }))
       let worst = Number.POSITIVE_INFINITY
       // A processor shared with other work delays even an idle page; a page that blocks does so every time.
