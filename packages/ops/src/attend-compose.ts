@@ -30,12 +30,12 @@ export function composeAttend(inputs: readonly Tensor[], attrs: AttendAttrs): Te
   const o = unpaged(operandsOf(inputs, attrs), attrs)
   const visible = visibility(o, attrs)
   const q = o.q.permute(1, 0, 2).unsqueeze(0) // (1, H, N, d)
-  const keys = perQueryHead(keysOf(o, attrs), attrs.keyHeads) // (B, H, S, d)
+  const keys = heldOnly(perQueryHead(keysOf(o, attrs), attrs.keyHeads), o, attrs) // (B, H, S, d)
   const raw = matmulOf(q, keys.transpose()) // (B, H, N, S)
   const scaled = variable('x0', 'f32').mul(attrs.scale)
   const score = attrs.score ? bindVariables(attrs.score, o, attrs, scaled) : scaled
   const scores = mapExpr(variable('x1', 'bool').select(score, MASKED), [raw, visible])
-  const values = visibleValues(o, attrs)
+  const values = valuesOf(o, attrs)
   const out = attrs.weigh === 'sigmoid' ? sigmoidMix(scores, visible, values) : softmaxMix(scores, visible, values, o.sink)
   const result = [copyOf(out.mixed.permute(1, 0, 2))] // (N, H, dV)
   if (attrs.lse) result.push(copyOf(out.lse!.permute(1, 0)))
@@ -123,13 +123,17 @@ function keysOf(o: AttendOperands, attrs: AttendAttrs): Tensor {
   return o.rotate ? rotateRows(k, o.kPosition ?? o.kRow, o.rotate, attrs.pairing ?? 'half') : k
 }
 
-/** Values per query head, zero where nothing is stored. (B, H, S, dV) */
-function visibleValues(o: AttendOperands, attrs: AttendAttrs): Tensor {
+/** Values per query head. (B, H, S, dV) */
+function valuesOf(o: AttendOperands, attrs: AttendAttrs): Tensor {
   const stored = o.v ?? o.k.slice(3, 0, attrs.valueWidth!)
-  const v = perQueryHead(stored.dtype === 'f32' ? stored : copyOf(stored), attrs.valueHeads)
+  return heldOnly(perQueryHead(stored.dtype === 'f32' ? stored : copyOf(stored), attrs.valueHeads), o, attrs)
+}
+
+/** Zero where nothing is stored, or what lies there would spoil products and gradients with a weight of zero. (B, H, S, d) */
+function heldOnly(x: Tensor, o: AttendOperands, attrs: AttendAttrs): Tensor {
   const kv = table(headTable(attrs), i32).at(variable('i1', 'i32'))
   const held = variable('i2', 'i32').lt(table(o.lengths, { dtype: 'i32', rank: 2 }).at(variable('i0', 'i32'), kv))
-  return mapExpr(held.select(variable('x0', 'f32'), 0), [v], { dtype: 'f32' })
+  return mapExpr(held.select(variable('x0', 'f32'), 0), [x], { dtype: 'f32' })
 }
 
 /** (B, n, S, d) → (B, H, S, d) by a head map. */
@@ -148,8 +152,11 @@ function massOf(weights: Tensor, attrs: AttendAttrs, heads: Dim): Tensor {
 /** Lays paged keys and values out by slot, so that the rest need not know pages. */
 function unpaged(o: AttendOperands, { page }: AttendAttrs): AttendOperands {
   if (!o.pages) return o
+  // Entries beyond the lengths name no page.
+  const first = variable('i1', 'i32').mul(page!)
+  const named = mapWith((at, n) => first.lt(n).select(at, -1), [o.pages, max(o.lengths, 1, true)]) // (B, P)
   const flat = (pool: Tensor): Tensor => {
-    const rows = gatherRows(pool, o.pages!) // (B, P, n, page, d)
+    const rows = gatherRows(pool, named) // (B, P, n, page, d)
     const [b, p, n, , d] = rows.shape
     const own = copyOf(rows.permute(0, 2, 1, 3, 4)) // (B, n, P, page, d)
     const slots = capacity(p) * page!

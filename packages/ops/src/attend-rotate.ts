@@ -1,9 +1,9 @@
 import { table, variable } from '@attune/expr'
-import { capacity, dense, mapExpr, type Tensor } from '@attune/tensor'
+import { capacity, dense, mapExpr, mapWith, type Tensor } from '@attune/tensor'
 
 /**
  * Rotates cached rows by their positions: x (B, n, S, d) f32, positions (B, n, S) i32 (absent: the slot), frequencies (F) → (B, n, S, d).
- * Dimensions beyond 2F pass unchanged.
+ * Dimensions beyond 2F pass unchanged. Angles are position × frequency in float32, as in `rope`.
  */
 export function rotateRows(x: Tensor, positions: Tensor | undefined, frequencies: Tensor, pairing: 'half' | 'interleaved'): Tensor {
   const f = capacity(frequencies.shape[0])
@@ -19,7 +19,8 @@ export function rotateRows(x: Tensor, positions: Tensor | undefined, frequencies
   const partner = d.lt(2 * f).select(first.select(d.add(step), d.sub(step)), d)
   const index = d.lt(2 * f).select(pairing === 'half' ? first.select(d, d.sub(f)) : d.idiv(2), 0)
   const position = positions ? table(positions, { dtype: 'i32', rank: 3 }).at(b, n, s) : s
-  const angle = position.f32().mul(table(frequencies, { dtype: 'f32', rank: 1 }).at(index))
+  const angles = mapWith(w => position.f32().mul(w), [frequencies], { shape: [...x.shape.slice(0, 3), f] }) // rounded to f32
+  const angle = table(angles.view([rows, f], [f, 1]), { dtype: 'f32', rank: 2 }).at(row, index)
   const own = variable('x0', 'f32')
   const other = all.at(row, partner)
   const turned = own.mul(angle.cos()).add(first.select(other.neg(), other).mul(angle.sin()))

@@ -109,6 +109,7 @@ export const attend: Op<AttendAttrs> = {
     if (attrs.keyHeads.some(x => !(x >= 0 && x < (nk as number)))) wrong('the key head map names a head that is not there')
     const nv = o.v ? o.v.shape[1] : nk
     if (attrs.valueHeads.some(x => !(x >= 0 && x < (nv as number)))) wrong('the value head map names a head that is not there')
+    if (attrs.weigh === 'sigmoid' && (attrs.lse || o.sink)) wrong(`sigmoid weights have no ${attrs.lse ? 'lse' : 'sink'}`)
     const out: Type[] = [{ dtype: 'f32', shape: [n, h, dv] }]
     if (attrs.lse) out.push({ dtype: 'f32', shape: [n, h] })
     if (attrs.mass) out.push({ dtype: 'f32', shape: o.pages ? [o.lengths.shape[0], nk, capacityOfPages(o, attrs)] : [b, nk, s] })

@@ -6,16 +6,17 @@ import { mapWith } from './primitives/map.ts'
 import { capacity, elements } from './shape.ts'
 import type { Node, Tensor } from './tensor.ts'
 
+type Gradients = Map<Node, (Tensor | undefined)[]>
+
 /**
- * Gradients of a scalar with respect to tensors, as new graph values of the same shapes (zeros where it does not depend on one).
- * Ops without a `vjp` are differentiated through their composition.
+ * Gradients of a scalar with respect to tensors, as new graph values of the same shapes (zeros where it does not depend on one). A tensor
+ * may depend on another: each gradient counts every path. Ops without a `vjp` are differentiated through their composition.
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   if (elements(loss.shape) !== 1) throw new AttuneError('ERR_SHAPE', 'grad needs a loss with one element', {})
-  const total = new Map<Node, (Tensor | undefined)[]>()
-  const wanted = new Set(wrt.map(t => t.node))
+  const total: Gradients = new Map()
   add(total, loss, fill(1, loss.shape))
-  sweep([loss], total, wanted)
+  for (const node of order([loss], new Set(wrt.map(t => t.node)))) back(node, total)
   return wrt.map(t => {
     const g = total.get(t.node)?.[t.index]
     if (!g) return fill(0, t.shape)
@@ -23,45 +24,44 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   })
 }
 
-/** Walks back from `roots`, adding to `total` the gradient of every node's outputs. */
-function sweep(roots: readonly Tensor[], total: Map<Node, (Tensor | undefined)[]>, stop: ReadonlySet<Node>): void {
-  for (const node of order(roots, stop)) {
-    const grads = total.get(node)
-    if (!grads || !node.op || !grads.some(g => g)) continue
-    const { op, inputs, outputs, attrs } = node
-    if (op.vjp) {
-      op.vjp(inputs, outputs, grads, attrs).forEach((g, i) => {
-        if (g) add(total, inputs[i], g)
-      })
-    } else if (op.compose) {
-      const made = op.compose(inputs, attrs)
-      const inner = new Set([...stop, ...inputs.map(t => t.node)])
-      // A composition's gradients end at its inputs: collect them apart, then hand them on.
-      const local = new Map<Node, (Tensor | undefined)[]>()
-      made.forEach((t, i) => {
-        if (grads[i]) add(local, t, grads[i])
-      })
-      sweep(made, local, inner)
-      for (const n of new Set(inputs.map(t => t.node))) local.get(n)?.forEach((g, i) => g && add(total, n.outputs[i], g))
-    }
+/** Hands the gradients of a node's outputs on to its inputs. */
+function back({ op, inputs, outputs, attrs }: Node, total: Gradients): void {
+  const grads = outputs[0] && total.get(outputs[0].node)
+  if (!op || !grads?.some(g => g)) return
+  if (op.vjp) {
+    op.vjp(inputs, outputs, grads, attrs).forEach((g, i) => {
+      if (g) add(total, inputs[i], g)
+    })
+  } else if (op.compose) {
+    // A composition's gradients end at its inputs: collect them apart, then hand them on.
+    const made = op.compose(inputs, attrs)
+    const ends = new Set(inputs.map(t => t.node))
+    const local: Gradients = new Map()
+    made.forEach((t, i) => {
+      if (grads[i]) add(local, t, grads[i])
+    })
+    for (const node of order(made, ends)) if (!ends.has(node)) back(node, local)
+    for (const end of ends) local.get(end)?.forEach((g, i) => g && add(total, end.outputs[i], g))
   }
 }
 
-/** Nodes that `roots` depend on, last first; does not look behind `stop`. */
-function order(roots: readonly Tensor[], stop: ReadonlySet<Node>): Node[] {
+/** Nodes between `roots` and `ends`, last first: those that an end is, or is needed for. */
+function order(roots: readonly Tensor[], ends: ReadonlySet<Node>): Node[] {
   const seen = new Set<Node>()
   const stack = roots.map(t => t.node)
   while (stack.length > 0) {
     const n = stack.pop()!
-    if (seen.has(n) || stop.has(n)) continue
+    if (seen.has(n)) continue
     seen.add(n)
     for (const t of n.inputs) stack.push(t.node)
   }
-  return [...seen].sort((a, b) => b.id - a.id)
+  const depends = new Set<Node>()
+  for (const n of [...seen].sort((a, b) => a.id - b.id)) if (ends.has(n) || n.inputs.some(t => depends.has(t.node))) depends.add(n)
+  return [...depends].sort((a, b) => b.id - a.id)
 }
 
 /** Adds gradient `g` of view `t` to its node's output. */
-function add(total: Map<Node, (Tensor | undefined)[]>, t: Tensor, g: Tensor): void {
+function add(total: Gradients, t: Tensor, g: Tensor): void {
   const list = total.get(t.node) ?? t.node.outputs.map(() => undefined)
   total.set(t.node, list)
   const whole = isWhole(t) ? reshaped(g, t) : unview(g, t)

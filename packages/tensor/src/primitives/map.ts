@@ -77,7 +77,9 @@ function tableGrad(
     const g = through(read)
     if (!g) continue
     const at = read.args.reduce((flat, index, a) => flat.mul(width[a]).add(index), constant(0, 'i32'))
-    const index = mapExpr(at, inputs, { dtype: 'i32', shape })
+    // Where a `select` does not take the read, its index may be anything; the gradient is 0 there.
+    const taken = variable(`x${inputs.length}`, 'f32').eq(0).select(-1, at)
+    const index = mapExpr(taken, [...inputs, g], { dtype: 'i32', shape })
     total = scatterFlat(total ?? fill(0, [product(width), 1]), index, g)
   }
   return total?.reshape(x.shape)
