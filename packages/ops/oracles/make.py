@@ -1,4 +1,4 @@
-"""Writes oracles/attend.json with PyTorch and transformers. By hand: python oracles/make.py
+"""Writes oracles/attend.json and oracles/linear.json with PyTorch and transformers. By hand: python oracles/make.py
 
 Attention by its definition, token by token in float64, differentiated by autograd; the plain cases are checked against PyTorch's own
 scaled_dot_product_attention. Operands are hashes of their index (see `values`), the same in test/attend-oracle.ts: only results are stored.
@@ -244,9 +244,29 @@ def plain(c, q, k, v, out):
     print('agrees with scaled_dot_product_attention:', c['name'])
 
 
-if __name__ == '__main__':
-    solved = [solve(c) for c in CASES]
-    path = pathlib.Path(__file__).with_name('attend.json')
-    lines = ',\n'.join(json.dumps(c, separators=(',', ':')) for c in solved)
+def linear_case(dtype, bias):
+    """torch.nn.functional.linear and the gradients of the sum of r y squared."""
+    x, w = values((2, 3, 64), 1).requires_grad_(), values((6, 64), 2)
+    b = values((6,), 3).requires_grad_() if bias else None
+    result = {'dtype': dtype, 'bias': bias}
+    if dtype == 'q8_0':
+        raw, w = packed(w)
+        result['bytes'] = base64.b64encode(raw).decode()
+    w.requires_grad_()
+    y = torch.nn.functional.linear(x, w, b)
+    loss = (values(y.shape, 4) * y * y).sum()
+    wanted = {'x': x, 'w': w, **({'b': b} if bias else {})}
+    grads = torch.autograd.grad(loss, list(wanted.values()))
+    return {**result, 'out': text(y), 'grads': {name: text(g) for name, g in zip(wanted, grads)}}
+
+
+def write(name, cases):
+    path = pathlib.Path(__file__).with_name(name)
+    lines = ',\n'.join(json.dumps(c, separators=(',', ':')) for c in cases)
     path.write_text(f'[\n{lines}\n]\n')
-    print(len(solved), 'cases,', path.stat().st_size, 'bytes')
+    print(name, len(cases), 'cases,', path.stat().st_size, 'bytes')
+
+
+if __name__ == '__main__':
+    write('attend.json', [solve(c) for c in CASES])
+    write('linear.json', [linear_case(dtype, bias) for dtype in ('f32', 'f16', 'q8_0') for bias in (False, True)])

@@ -69,7 +69,7 @@ export interface OracleCase {
 
 export const oracleCases: readonly OracleCase[] = JSON.parse(readFileSync(new URL('../oracles/attend.json', import.meta.url), 'utf8'))
 export const floats = (text: string): Float32Array => new Float32Array(bytes(text).buffer)
-const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, 'base64'))
+export const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, 'base64'))
 
 /** Multiples of 1/512 in [-1, 1), a hash of their index: the same as make.py's. */
 export function values(shape: readonly number[], seed: number, scale = 1): Float32Array {
