@@ -44,12 +44,15 @@ static float reduce_dense(int64_t by, const float *x, int64_t n) {
   return (float)total;
 }
 
-// Outputs per chunk: about `reduceChunk` values read.
-static int64_t reduce_outputs(int64_t extent) { return max64(1, reduceChunk / max64(extent, 1)); }
+// Outputs per chunk: about `reduceChunk` values read; across the axis whole cache lines of many outputs.
+static int64_t reduce_outputs(const Launch &l, int64_t rank) {
+  int64_t extent = max64(l.n((int)rank), 1), step = l.p<int32_t>(0)[3 + 2 * rank];
+  return max64(step == 1 ? 1 : reduceTile, reduceChunk / extent);
+}
 static int64_t reduce_chunks(const Launch &l) {
   Axes axes;
   axes.read(l, 0, l.p<int32_t>(0)[0]);
-  return ceil_div(axes.total(), reduce_outputs(l.n((int)axes.rank)));
+  return ceil_div(axes.total(), reduce_outputs(l, axes.rank));
 }
 static void reduce_run(const Launch &l, int64_t chunk, uint8_t *) {
   const int32_t *layout = l.p<int32_t>(0), rank = layout[0], type = layout[1], by = layout[2];
@@ -58,7 +61,7 @@ static void reduce_run(const Launch &l, int64_t chunk, uint8_t *) {
   const uint8_t *in = l.p<uint8_t>(1);
   Axes axes;
   axes.read(l, 0, rank);
-  int64_t from = chunk * reduce_outputs(extent), end = min64(from + reduce_outputs(extent), axes.total());
+  int64_t count = reduce_outputs(l, rank), from = chunk * count, end = min64(from + count, axes.total());
   axes.seek(from);
   while (from < end) {
     int64_t n = min64(min64(axes.inner() - axes.index[rank - 1], end - from), reduceTile), inner = inStrides[rank - 1];

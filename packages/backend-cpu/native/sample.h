@@ -7,6 +7,7 @@
 #pragma once
 #include "norm.h"
 #include "random.h"
+#include "topk.h"
 
 namespace ISA {
 
@@ -19,6 +20,14 @@ static float largest(const float *x, int64_t n) {
   float top = vhmax(m);
   for (; i < n; i++) top = fmax2(x[i], top);
   return top;
+}
+static float smallest(const float *x, int64_t n) {
+  V m = vset(__builtin_inff());
+  int64_t i = 0;
+  for (; i + W <= n; i += W) m = vmin(vload(x + i), m);
+  float low = vhmin(m);
+  for (; i < n; i++) low = fmin2(x[i], low);
+  return low;
 }
 // Σ exp(x − top), 16 vectors at a time in f32, then in double.
 static double sum_exp(const float *x, int64_t n, float top) {
@@ -101,11 +110,13 @@ static void sample_run(const Launch &l, int64_t row, uint8_t *scratch) {
   if (!(temperature > 0)) {
     while (drawn < n && !(x[drawn] == top)) drawn++;
   } else {
-    float low = __builtin_inff();
-    for (int64_t i = 0; i < n; i++) low = fmin2(x[i], low);
-    low = fmax2(low, top - 200.0f);
+    float low = fmax2(smallest(x, n), top - 200.0f);
     float cut = -3.4e38f;
-    if (k > 0) cut = threshold(x, n, top, low, k, 0, value);
+    if (k > 0 && k <= 512 && k <= (float)n) {
+      Best best = {value, id, (int64_t)k + ((float)(int64_t)k < k), 0};
+      best.offer(x, 0, n);
+      cut = fmax2(best.value[0], low);
+    } else if (k > 0) cut = threshold(x, n, top, low, k, 0, value);
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++) if (x[i] >= cut) value[kept] = x[i], id[kept++] = (int32_t)i;
     float bound = least > 0 ? top + log_of(fmax2(least, 1e-37f)) : cut;

@@ -12,17 +12,37 @@ namespace ISA {
 struct Best {
   float *value;
   int32_t *index;
+  int64_t k, n;
   __attribute__((always_inline)) bool worse(int64_t a, int64_t b) const { return value[a] < value[b] || (value[a] == value[b] && index[a] > index[b]); }
   __attribute__((always_inline)) void swap(int64_t a, int64_t b) {
     float v = value[a];
     int32_t i = index[a];
     value[a] = value[b], index[a] = index[b], value[b] = v, index[b] = i;
   }
-  __attribute__((always_inline)) void sink(int64_t at, int64_t n) {
-    for (int64_t child; (child = 2 * at + 1) < n; at = child) {
-      if (child + 1 < n && worse(child + 1, child)) child++;
+  __attribute__((always_inline)) void sink(int64_t at, int64_t size) {
+    for (int64_t child; (child = 2 * at + 1) < size; at = child) {
+      if (child + 1 < size && worse(child + 1, child)) child++;
       if (!worse(child, at)) return;
       swap(child, at);
+    }
+  }
+  __attribute__((always_inline)) void heap() { for (int64_t j = n / 2; j-- > 0;) sink(j, n); }
+  // Offers m values, the first of index `from`; a heap once k are held.
+  __attribute__((always_inline)) void offer(const float *x, int64_t from, int64_t m) {
+    for (int64_t i = 0; i < m; i++) {
+      if (n == k) { // skip whole vectors that cannot enter: equal values come later and lose
+        V worst = vset(value[0]);
+        while (i + W <= m && !vany(vload(x + i) > worst)) i += W;
+        if (i >= m) return;
+      }
+      float v = x[i] == x[i] ? x[i] : -__builtin_inff();
+      if (n < k) {
+        value[n] = v, index[n] = (int32_t)(from + i);
+        if (++n == k) heap();
+      } else if (v > value[0]) {
+        value[0] = v, index[0] = (int32_t)(from + i);
+        sink(0, k);
+      }
     }
   }
 };
@@ -38,38 +58,22 @@ static void topk_run(const Launch &l, int64_t chunk, uint8_t *) {
   Axes axes;
   axes.read(l, 0, rank);
   axes.seek(chunk);
-  int64_t at = axes.at(inStrides), to = axes.at(inStrides + rank), n = 0;
-  Best best = {l.p(2) + to, l.p<int32_t>(3) + to};
-  float lanes[256];
-  for (int64_t from = 0; from < width; from += 256) {
-    int64_t m = min64(width - from, 256);
-    const float *x = (const float *)l.p<uint8_t>(1) + at + from;
-    if (type != F32 || step != 1) {
+  int64_t at = axes.at(inStrides), to = axes.at(inStrides + rank);
+  Best best = {l.p(2) + to, l.p<int32_t>(3) + to, k, 0};
+  if (type == F32 && step == 1) best.offer(l.p(1) + at, 0, width);
+  else
+    for (int64_t from = 0; from < width; from += 256) {
+      float lanes[256];
+      int64_t m = min64(width - from, 256);
       load(type, l.p<uint8_t>(1), at + from * step, step, m, lanes);
-      x = lanes;
+      best.offer(lanes, from, m);
     }
-    for (int64_t i = 0; i < m; i++) {
-      if (n == k) { // skip whole vectors that cannot enter: equal values come later and lose
-        V worst = vset(best.value[0]);
-        while (i + W <= m && !vany(vload(x + i) > worst)) i += W;
-        if (i >= m) break;
-      }
-      float v = x[i] == x[i] ? x[i] : -__builtin_inff();
-      if (n < k) {
-        best.value[n] = v, best.index[n] = (int32_t)(from + i);
-        if (++n == k) for (int64_t j = k / 2; j-- > 0;) best.sink(j, k);
-      } else if (v > best.value[0]) {
-        best.value[0] = v, best.index[0] = (int32_t)(from + i);
-        best.sink(0, k);
-      }
-    }
-  }
-  if (n < k) for (int64_t j = n / 2; j-- > 0;) best.sink(j, n);
-  for (int64_t j = n; j-- > 1;) {
+  if (best.n < k) best.heap();
+  for (int64_t j = best.n; j-- > 1;) {
     best.swap(0, j);
     best.sink(0, j);
   }
-  for (int64_t j = n; j < k; j++) best.value[j] = -__builtin_inff(), best.index[j] = -1;
+  for (int64_t j = best.n; j < k; j++) best.value[j] = -__builtin_inff(), best.index[j] = -1;
 }
 static const Kernel topkKernels[] = {{"topk", topk_chunks, topk_run}};
 
