@@ -187,13 +187,20 @@ onEveryBuild(open => {
 })
 
 it('refuses what it cannot do', () => {
+  const limits = { maxBufferBytes: 1, maxBindings: 32, features: new Set<string>(), threads: 1 }
+  const whole = (e: Expr, shape: number[]) =>
+    mapKernel.why({ inputs: [], outputs: [{ dtype: 'i32', shape }], attrs: attrs(e, 0, shape) }, limits)
+  expect(whole(i[0], [2 ** 24 + 2])).toBe("it counts to 16777217; the kernel's integers are exact to 2^24")
+  expect(whole(i[0].mul(5000).add(i[1]), [5000, 5000])).toMatch(/it counts to/)
+  expect(whole(i[0].mul(5000).add(i[1]).mod(7), [5000, 5000])).toMatch(/it counts to/)
+  expect(whole(i[0].mul(4000).add(i[1]), [4000, 4000])).toBeUndefined()
+  expect(whole(i[0].add(2 ** 24 + 1), [3])).toMatch(/it counts to/)
   const packed = {
     dtype: { kind: 'codec', name: 'odd', block: 32, bytes: 9, decode() {} },
     shape: [32],
     strides: [1],
     contiguous: true,
   } as const
-  const limits = { maxBufferBytes: 1, maxBindings: 32, features: new Set<string>(), threads: 1 }
   const sig = { inputs: [packed], outputs: [{ dtype: 'f32' as const, shape: [32] }], attrs: attrs(x[0].neg(), 1) }
   expect(mapKernel.why(sig, limits)).toBe('input 0 is packed as odd; the kernel reads plain elements')
 })

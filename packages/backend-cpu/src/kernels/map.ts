@@ -1,5 +1,5 @@
-import { compileMap, simplify, tables, variables } from '@attune/expr'
-import { elements, isCodec, type Kernel, type MapAttrs, map, type Sig } from '@attune/tensor'
+import { compileMap, MAX_INTEGER, nodes, range, simplify, tables, variables } from '@attune/expr'
+import { capacity, elements, isCodec, type Kernel, type MapAttrs, map, type Sig } from '@attune/tensor'
 import { type Axes, broadcastStrides, collapse, denseView, first, typeCode, whyAxes } from './layout.ts'
 
 const TILE = 256
@@ -11,6 +11,8 @@ export const mapKernel: Kernel<MapAttrs> = {
   name: 'map',
   op: map,
   why(sig) {
+    const large = whyIntegers(sig)
+    if (large) return large
     const { code, axes, tables } = compiled(sig)
     const lanes = code[1] + code[2] + code[3]
     return first(
@@ -74,6 +76,20 @@ function compiled({ inputs, outputs, attrs: { expr: traced, arity } }: Sig<MapAt
   })
   const axes: Axes = collapse(shape, [denseView(shape), ...inputs.slice(0, arity).map(t => broadcastStrides(t, shape))], new Set(indices))
   return { code: program.code, scalars: [...program.uniforms, ...program.constants], axes, tables: used, indices }
+}
+
+/** Lanes are f32: the reason why integers that follow from indices and constants alone would be rounded, or undefined. */
+function whyIntegers({ outputs, attrs: { expr } }: Sig<MapAttrs>): string | undefined {
+  const all = nodes(expr).list.filter(e => e.type === 'i32')
+  const indices = all.flatMap(e => (/^i\d+$/.test(e.name ?? '') ? [e.name!] : []))
+  const extent = (name: string): number => capacity(outputs[0].shape[Number(name.slice(1))])
+  const bounds = { variables: Object.fromEntries(indices.map(name => [name, [0, Math.max(0, extent(name) - 1)] as const])) }
+  for (const e of indices.length > 0 ? all : all.filter(x => x.op === 'const')) {
+    const { lo, hi } = e.op === 'const' ? { lo: e.value!, hi: e.value! } : range(e, bounds)
+    const most = Math.max(Math.abs(lo), Math.abs(hi))
+    if (Number.isFinite(most) && most > MAX_INTEGER) return `it counts to ${most}; the kernel's integers are exact to 2^24`
+  }
+  return undefined
 }
 
 /** Three entries, the leading ones real. */
