@@ -118,7 +118,7 @@ export class LayerRunner {
     let recording: Recording | undefined
     try {
       for (const [name, t] of Object.entries(states)) buffers[name] = device.alloc(stateBytes(t))
-      recording = await record(device, { outputs, effects }, this.#arena)
+      recording = await record(device, { outputs, effects }, { arena: this.#arena })
       await use(recording, buffers)
     } finally {
       recording?.dispose()

@@ -222,7 +222,9 @@ export class Runner {
     let r = this.#recordings.get(key)
     if (!r) {
       this.recorded++
-      r = record(this.device, stepGraph(this.model, { tokens, batchRows, layouts: this.#layouts, kv: this.kv }, probe), this.#arena)
+      r = record(this.device, stepGraph(this.model, { tokens, batchRows, layouts: this.#layouts, kv: this.kv }, probe), {
+        arena: this.#arena,
+      })
       r.catch(() => this.#recordings.delete(key))
       this.#recordings.set(key, r)
     }

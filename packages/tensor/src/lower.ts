@@ -14,6 +14,15 @@ export interface Storage {
   readonly bytes: number
   readonly life?: Lifetime
   readonly leaf?: Leaf
+  /** Of a leaf. */
+  readonly type?: Type
+}
+
+/** An op's own results: complete once the first `launches` launches have run. */
+export interface Made {
+  readonly node: Node
+  readonly outputs: readonly Storage[]
+  readonly launches: number
 }
 
 /** How one op of the graph is run, for `explain`. */
@@ -32,6 +41,8 @@ export class Lowering {
   readonly launches: Launch[] = []
   readonly choices: Choice[] = []
   readonly slots: Storage[] = [{ slot: 0, bytes: 0 }]
+  /** In the order of the launches. */
+  readonly made: Made[] = []
   readonly lengths = new Map<string, Length>()
   readonly #values = new Map<Node, Storage[]>()
   readonly #lives: Lifetime[] = []
@@ -77,7 +88,7 @@ export class Lowering {
     for (const t of [...node.inputs, ...node.outputs]) for (const d of t.shape) if (isLength(d)) this.#length(d)
     if (!node.op) {
       const t = node.outputs[0]
-      const s: Storage = { slot: this.slots.length, bytes: bytesOf(t.dtype, elements(t.shape)), leaf: node.leaf }
+      const s: Storage = { slot: this.slots.length, bytes: bytesOf(t.dtype, elements(t.shape)), leaf: node.leaf, type: t }
       this.slots.push(s)
       this.#values.set(node, [s])
       return
@@ -159,6 +170,7 @@ export class Lowering {
         else if (typeof p === 'object' && 'product' in p) for (const d of p.product) if (isLength(d)) this.#length(d)
       }
     }
+    this.made.push({ node, outputs: out, launches: this.#pending.length })
     this.choices.push({ op: node.op!.name, by: kernel.name, refused, depth, launches: plan.launches.length })
   }
 
@@ -174,6 +186,7 @@ export class Lowering {
         out.map(s => bindTo(s, undefined, true)),
       ),
     )
+    this.made.push({ node, outputs: out, launches: this.#pending.length })
     this.choices.push({ op: node.op!.name, by: 'loops', refused: [], depth, launches: 1 })
   }
 
@@ -228,6 +241,7 @@ export class Lowering {
 
 /** Binds a storage; with a tensor, from its first element on. */
 function bindTo(s: Storage, t: Tensor | undefined, write: boolean): Binding {
-  const shift = t && t.offset > 0 ? bytesOf(t.dtype, t.offset) : 0
+  // A slice of an empty value begins at its end.
+  const shift = t && t.offset > 0 ? Math.min(s.bytes, bytesOf(t.dtype, t.offset)) : 0
   return { slot: s.slot, offset: (s.life?.offset ?? 0) + shift, bytes: s.bytes - shift, write }
 }

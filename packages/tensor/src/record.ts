@@ -1,11 +1,13 @@
 import { AttuneError } from '@attune/expr'
 import { Arena } from './arena.ts'
+import { checked } from './check.ts'
 import type { Constant } from './constant.ts'
 import type { Dense, Device, DeviceBuffer, Executable, SlotView } from './device.ts'
-import { bytesOf, isCodec } from './dtype.ts'
+import { bytesOf, isCodec, itemBytes } from './dtype.ts'
 import { readDense } from './host-loops.ts'
 import { type Choice, Lowering, type Storage } from './lower.ts'
-import { elements, type Length, product, resolve } from './shape.ts'
+import type { Type } from './op.ts'
+import { capacity, elements, type Length, type LengthValues, product, resolve, rowMajor } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 export interface Graph {
@@ -24,8 +26,15 @@ export interface RunInputs {
   readonly profile?: Float64Array
 }
 
+export interface RecordOptions {
+  /** Memory of the intermediate values, when shared with other recordings. */
+  readonly arena?: Arena
+  /** Runs op by op and throws ERR_NAN that names the first op which gives NaN. Slow. */
+  readonly check?: boolean
+}
+
 /** Makes a graph ready to run many times on a device. The shapes' capacities are fixed; lengths, inputs and states are given per run. */
-export async function record(device: Device, graph: Graph, arena: Arena = new Arena(device)): Promise<Recording> {
+export async function record(device: Device, graph: Graph, { arena = new Arena(device), check }: RecordOptions = {}): Promise<Recording> {
   const lowering = new Lowering(device)
   const outputs = Object.values(graph.outputs)
   const roots = [...outputs, ...(graph.effects ?? [])]
@@ -33,7 +42,8 @@ export async function record(device: Device, graph: Graph, arena: Arena = new Ar
   const arenaBytes = lowering.finish(outputs)
   const constants = await Promise.all(lowering.slots.map(s => (s.leaf?.kind === 'constant' ? s.leaf.constant.on(device) : undefined)))
   const lengths = [...lowering.lengths.values()]
-  const executable = await device.load({ launches: lowering.launches, lengths, slots: lowering.slots.length })
+  const program = { launches: lowering.launches, lengths, slots: lowering.slots.length }
+  const executable = check ? await checked(device, program, lowering.made) : await device.load(program)
   return new Recording(device, executable, lowering, graph.outputs, lengths, constants, arena, arenaBytes)
 }
 
@@ -83,7 +93,7 @@ export class Recording {
     for (const [name, entry] of this.#inputs) {
       const given = inputs[name]
       if (given === undefined) throw new AttuneError('ERR_ARGUMENT', `input '${name}' is missing`, { name })
-      await this.#bindInput(name, entry, given)
+      await this.#bindInput(name, entry, given, new Map(this.#lengths.map((l, i) => [l, values[i]])))
     }
     for (const [name, s] of this.#states) {
       const buffer = states[name]
@@ -134,7 +144,12 @@ export class Recording {
   #view(s: Storage): SlotView {
     return { buffer: this.#slots[s.slot].buffer, offset: s.life?.offset ?? 0 }
   }
-  async #bindInput(name: string, entry: { storage: Storage; own?: DeviceBuffer }, given: ArrayBufferView | DeviceBuffer): Promise<void> {
+  async #bindInput(
+    name: string,
+    entry: { storage: Storage; own?: DeviceBuffer },
+    given: ArrayBufferView | DeviceBuffer,
+    n: LengthValues,
+  ): Promise<void> {
     if (!ArrayBuffer.isView(given)) {
       this.#slots[entry.storage.slot] = { buffer: given, offset: 0 }
       return
@@ -142,23 +157,44 @@ export class Recording {
     if (given.byteLength > entry.storage.bytes)
       throw new AttuneError('ERR_SHAPE', `input '${name}' has ${given.byteLength} bytes, its capacity is ${entry.storage.bytes}`, { name })
     entry.own ??= this.device.alloc(entry.storage.bytes)
-    if (given.byteLength > 0) await this.device.write(entry.own, new Uint8Array(given.buffer, given.byteOffset, given.byteLength))
+    const bytes = laidOut(new Uint8Array(given.buffer, given.byteOffset, given.byteLength), entry.storage.type!, n)
+    if (bytes.byteLength > 0) await this.device.write(entry.own, bytes)
     this.#slots[entry.storage.slot] = { buffer: entry.own, offset: 0 }
   }
+}
+
+/** Values that are dense over this run's lengths, laid out by capacities. A Length in front needs nothing. */
+function laidOut(dense: Uint8Array, { dtype, shape }: Type, n: LengthValues): Uint8Array {
+  const sizes = shape.map(d => resolve(d, n))
+  const short = sizes.some((size, i) => i > 0 && size < capacity(shape[i]))
+  if (!short || isCodec(dtype) || dense.byteLength !== bytesOf(dtype, product(sizes))) return dense
+  const out = new Uint8Array(bytesOf(dtype, elements(shape)))
+  const size = itemBytes(dtype)
+  const steps = rowMajor(shape)
+  const row = sizes.at(-1)! * size
+  for (let i = 0; i * row < dense.byteLength; i++) {
+    let [rest, at] = [i, 0]
+    for (let a = sizes.length - 2; a >= 0; a--) {
+      at += (rest % sizes[a]) * steps[a]
+      rest = Math.floor(rest / sizes[a])
+    }
+    out.set(dense.subarray(i * row, (i + 1) * row), at * size)
+  }
+  return out
 }
 
 const aligned = (raw: Uint8Array): Uint8Array => (raw.byteOffset % 4 === 0 ? raw : raw.slice())
 
 /** Runs what `t` needs once and reads it. For tests and small one-off work; steps that repeat use `record`. */
-export async function read(t: Tensor, device: Device, run: RunInputs = {}): Promise<Dense> {
+export async function read(t: Tensor, device: Device, run: RunInputs & RecordOptions = {}): Promise<Dense> {
   return (await readAll({ out: t }, device, run)).out
 }
 export async function readAll<K extends string>(
   outputs: Record<K, Tensor>,
   device: Device,
-  run: RunInputs = {},
+  { arena, check, ...run }: RunInputs & RecordOptions = {},
 ): Promise<Record<K, Dense>> {
-  const recording = await record(device, { outputs })
+  const recording = await record(device, { outputs }, { arena, check })
   try {
     await recording.run(run)
     const out = {} as Record<K, Dense>
@@ -166,7 +202,7 @@ export async function readAll<K extends string>(
     return out
   } finally {
     recording.dispose()
-    recording.arena.dispose()
+    if (!arena) recording.arena.dispose()
   }
 }
 

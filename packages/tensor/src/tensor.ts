@@ -141,19 +141,19 @@ export const leaf = (type: Type, l: Leaf): Tensor => new Node(undefined, undefin
 
 /** Strides of `to` over the same memory, or undefined when it cannot be a view. */
 function restride(from: readonly Dim[], strides: readonly number[], to: readonly Dim[]): number[] | undefined {
-  const cap = (d: Dim): number => (typeof d === 'number' ? d : d.max)
-  const src = from.map((d, i) => [cap(d), strides[i], d] as const).filter(([d]) => d !== 1)
+  if (elements(from) === 0) return rowMajor(to)
+  const src = from.map((d, i) => [capacity(d), strides[i], d] as const).filter(([d]) => d !== 1)
   const out = new Array<number>(to.length).fill(0)
   let i = 0
   let j = 0
   while (i < src.length || j < to.length) {
-    if (j < to.length && cap(to[j]) === 1) {
+    if (j < to.length && capacity(to[j]) === 1) {
       out[j++] = 0
       continue
     }
     if (i >= src.length || j >= to.length) return undefined
     let a = src[i][0]
-    let b = cap(to[j])
+    let b = capacity(to[j])
     const i0 = i
     const j0 = j
     while (a !== b) {
@@ -162,7 +162,7 @@ function restride(from: readonly Dim[], strides: readonly number[], to: readonly
         a *= src[i][0]
       } else {
         if (++j >= to.length) return undefined
-        b *= cap(to[j])
+        b *= capacity(to[j])
       }
     }
     for (let k = i0; k < i; k++) if (src[k][1] !== src[k + 1][1] * src[k + 1][0]) return undefined
@@ -173,7 +173,7 @@ function restride(from: readonly Dim[], strides: readonly number[], to: readonly
     let step = src[i][1]
     for (let k = j; k >= j0; k--) {
       out[k] = step
-      step *= cap(to[k])
+      step *= capacity(to[k])
     }
     i++
     j++
