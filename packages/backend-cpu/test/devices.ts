@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { type CpuDevice, type CpuOptions, cpu } from '../src/index.ts'
 import { loadAddon } from '../src/native-engine.ts'
@@ -19,7 +17,6 @@ export const builds: readonly Build[] = [
 
 /** Every instruction set that runs on this machine: kernels are compared on each. */
 export async function instructionSets(): Promise<readonly Build[]> {
-  ensureBuilt()
   const native = await loadAddon().then(
     ({ isas }) => isas.filter(i => i.built && i.supported).map(i => i.name),
     () => [],
@@ -32,14 +29,5 @@ export async function instructionSets(): Promise<readonly Build[]> {
   ]
 }
 
-/** Opens a device on kernels that are up to date: builds what is not. */
-export async function openCpu(options: CpuOptions = {}): Promise<CpuDevice> {
-  ensureBuilt()
-  return cpu(options)
-}
-
-let built = false
-function ensureBuilt(): void {
-  if (!built) execFileSync(process.execPath, [fileURLToPath(new URL('../build/build.mjs', import.meta.url))], { stdio: 'pipe' })
-  built = true
-}
+/** Opens a device; test/setup.mjs has built the kernels. */
+export const openCpu = (options: CpuOptions = {}): Promise<CpuDevice> => cpu(options)
