@@ -1,7 +1,7 @@
 import { type CpuDevice, type CpuOptions, cpu, type Doctor } from '@attune/backend-cpu'
 import { folderOf, httpSource, openCheckpoint } from '@attune/weights'
 import { type Answer, answer, load } from './answer.ts'
-import { wideCheckpoint } from './wide-checkpoint.ts'
+import { deepCheckpoint } from './deep-checkpoint.ts'
 
 /** What a test asks of the page; results are plain data. */
 export interface Page {
@@ -31,7 +31,7 @@ const page: Page = {
     return result
   },
   async ticks(tokens) {
-    const model = await load(wideCheckpoint(), device)
+    const model = await load(deepCheckpoint(), device)
     const prompt = Array.from({ length: 512 }, (_, i) => (i * 89) % 256)
     using session = model.session()
     const late: { from: number; to: number }[] = []

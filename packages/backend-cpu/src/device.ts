@@ -1,5 +1,13 @@
-import { AttuneError, type Device, type DeviceBuffer, type Executable, type Kernel, type Limits, type Program } from '@attune/tensor'
-import { Breath } from './breath.ts'
+import {
+  AttuneError,
+  Breath,
+  type Device,
+  type DeviceBuffer,
+  type Executable,
+  type Kernel,
+  type Limits,
+  type Program,
+} from '@attune/tensor'
 import type { Doctor } from './doctor.ts'
 import { encode, roundUp } from './encode.ts'
 import { type Engine, queueLimit } from './engine.ts'

@@ -1,5 +1,4 @@
-import { AttuneError } from '@attune/tensor'
-import { Breath } from './breath.ts'
+import { AttuneError, Breath } from '@attune/tensor'
 import type { Engine } from './engine.ts'
 import { Heap } from './heap.ts'
 import type { WasmBuild } from './wasm-module.ts'

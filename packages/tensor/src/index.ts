@@ -1,5 +1,6 @@
 export { AttuneError, type ErrorCode } from '@attune/expr'
 export { Arena, type Lifetime, placeLifetimes } from './arena.ts'
+export { Breath } from './breath.ts'
 export { q4_0, q4_1, q8_0 } from './codecs.ts'
 export * from './constant.ts'
 export * from './device.ts'

@@ -59,7 +59,11 @@ export class Lowering {
 
   /** Lowers everything `roots` need, in the order of creation. */
   add(roots: readonly Tensor[], depth = 0): void {
-    for (const node of this.#reachable(roots)) this.#node(node, depth)
+    for (const _ of this.steps(roots, depth));
+  }
+  /** The same a node at a time: a large graph need not be lowered in one go. */
+  *steps(roots: readonly Tensor[], depth = 0): Generator<void> {
+    for (const node of this.#reachable(roots)) yield this.#node(node, depth)
   }
   /** Plans the arena and builds the launches. Returns the arena's bytes. */
   finish(keep: readonly Tensor[]): number {

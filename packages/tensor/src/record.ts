@@ -1,5 +1,6 @@
 import { AttuneError } from '@attune/expr'
 import { Arena } from './arena.ts'
+import { Breath } from './breath.ts'
 import { checked } from './check.ts'
 import type { Constant } from './constant.ts'
 import type { Dense, Device, DeviceBuffer, Executable, SlotView } from './device.ts'
@@ -33,15 +34,22 @@ export interface RecordOptions {
   readonly check?: boolean
 }
 
-/** Makes a graph ready to run many times on a device. The shapes' capacities are fixed; lengths, inputs and states are given per run. */
+/**
+ * Makes a graph ready to run many times on a device. The shapes' capacities are fixed; lengths, inputs and states are given per run.
+ * The event loop gets its turns meanwhile.
+ */
 export async function record(device: Device, graph: Graph, { arena = new Arena(device), check }: RecordOptions = {}): Promise<Recording> {
   const lowering = new Lowering(device)
   const outputs = Object.values(graph.outputs)
   const roots = [...outputs, ...(graph.effects ?? [])]
-  lowering.add(roots)
+  const breath = new Breath()
+  await breath.turn() // building the graph took its time
+  for (const _ of lowering.steps(roots)) await breath.pause()
+  await breath.turn()
   const arenaBytes = lowering.finish(outputs)
   const constants = await Promise.all(lowering.slots.map(s => (s.leaf?.kind === 'constant' ? s.leaf.constant.on(device) : undefined)))
   const lengths = [...lowering.lengths.values()]
+  await breath.turn()
   const program = { launches: lowering.launches, lengths, slots: lowering.slots.length }
   const executable = check ? await checked(device, program, lowering.made) : await device.load(program)
   return new Recording(device, executable, lowering, graph.outputs, lengths, constants, arena, arenaBytes)

@@ -16,7 +16,7 @@ export const turn: () => Promise<void> = node
         port2.postMessage(0)
       })
 
-/** Counts the time since the event loop last had a turn, over everything a device does on it. */
+/** Counts the time since the event loop last had a turn, over all work that shares this breath. Start each piece of such work with `pause`. */
 export class Breath {
   #since = performance.now()
 

@@ -1,21 +1,21 @@
 import { type Checkpoint, memorySource, tensorEntry } from '@attune/weights'
 
-const [dim, hidden, layers, vocab] = [256, 1024, 4, 256]
+const [dim, hidden, layers, vocab] = [128, 384, 30, 256]
 const config = {
   model_type: 'llama',
   hidden_size: dim,
   intermediate_size: hidden,
   num_hidden_layers: layers,
-  num_attention_heads: 8,
-  num_key_value_heads: 4,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
   max_position_embeddings: 2048,
   rms_norm_eps: 1e-6,
   vocab_size: vocab,
   tie_word_embeddings: true,
 }
 
-/** A llama with pseudo-random weights, large enough that a step takes many times the 10 ms that the event loop is owed. */
-export function wideCheckpoint(): Checkpoint {
+/** A llama with pseudo-random weights, as deep as SmolLM2: recording a step, and a step, take many times the 10 ms that the event loop is owed. */
+export function deepCheckpoint(): Checkpoint {
   const shapes: [name: string, shape: number[]][] = [
     ['model.embed_tokens', [vocab, dim]],
     ['model.norm', [dim]],
@@ -44,5 +44,5 @@ export function wideCheckpoint(): Checkpoint {
     for (let i = 0; i < values.length; i++) values[i] = columns === undefined ? 1 : (2 * draw()) / Math.sqrt(columns)
     return tensorEntry(memorySource(name, new Uint8Array(values.buffer)), { name, dtype: 'f32', shape, byteOffset: 0 })
   })
-  return { name: 'wide', format: 'safetensors', config, tensors: new Map(entries.map(e => [e.name, e])), files: [], async close() {} }
+  return { name: 'deep', format: 'safetensors', config, tensors: new Map(entries.map(e => [e.name, e])), files: [], async close() {} }
 }
