@@ -1,9 +1,8 @@
-import { causal, type Variant } from '@attune/attention'
-import { contiguous, rowsView } from '@attune/cache'
-import { bindParams, type ParamTree, type ParamValue, tensorOf, underPrefix } from '@attune/nn'
-import { bindPosition } from '@attune/position'
-import { Constant, fill, grad, iota, mapWith, matmulOf, read, readAll, reference, sum, type Tensor, tensor } from '@attune/tensor'
+import type { Variant } from '@attune/attention'
+import { type ParamValue, tensorOf, underPrefix } from '@attune/nn'
+import { Constant, grad, mapWith, matmulOf, read, readAll, reference, sum, type Tensor, tensor } from '@attune/tensor'
 import { expect, it } from 'vitest'
+import { layerAlone } from './layer-alone.ts'
 import { randomSource } from './random.ts'
 import { tinyModel } from './tiny-model.ts'
 
@@ -57,27 +56,7 @@ function lossOf(variant: Variant, config: Record<string, unknown>, values: Reado
       Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => r.normal()),
       shape,
     )
-  const zero = fill(0, [N], 'i32')
-  const tokens = { count: N, batchRows: 1, batch: zero, row: iota(N), position: iota(N), offsets: tensor([0, N], [2], 'i32') }
-  const state = variant.state(config)
-  const layout = contiguous().layout(causal, N, N)
-  const buffers = Object.fromEntries(Object.entries(state).map(([k, s]) => [k, fill(0, [1, s.heads, layout.capacity, s.width])]))
-  const headDim = (config.headDim as number | undefined) ?? 8
-  const x = random([N, dim])
-  const out = variant.forward({
-    x,
-    params: bindParams(variant.params(config) as ParamTree, values),
-    position: bindPosition({ kind: 'rope', dims: headDim, theta: 10000, pairing: 'half', maxPositions: 64 }, tokens.position, () => ({
-      frequencies: tensor(
-        Float32Array.from({ length: headDim / 2 }, (_, i) => 10000 ** ((-2 * i) / headDim)),
-        [headDim / 2],
-      ),
-      factor: 1,
-    })),
-    state: rowsView(state, buffers, tokens, { layout, slots: iota(N), lengths: fill(N, [1], 'i32') }, []),
-    mask: causal,
-    config,
-  })
+  const out = layerAlone(variant, config, values, random([N, dim]))
   const projected = mapWith((a, b) => a.mul(b), [out, random([N, dim])])
   return sum(sum(matmulOf(projected, random([dim, 3]))))
 }
