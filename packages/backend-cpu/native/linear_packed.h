@@ -1,5 +1,5 @@
 // Linear with packed weights (quant.h). bind: x f32, w, out f32, bias f32 or none, quantised rows; params as in gemm.h, strides of w
-// in values. Two launches: `quantise_rows` turns x into int8 once, `linear_*` multiplies. A single row (decode) is quantised by each
+// in values. Two launches: `quantise_rows` turns x into 16-bit integers once, `linear_*` multiplies. A single row (decode) is quantised by each
 // chunk for itself: that is cheaper than waiting for another launch.
 // - up to `few` rows: blocks of W weight rows go from the file's layout straight to registers;
 // - more: W weight rows are laid out in scratch and used by all rows of the chunk.

@@ -3,7 +3,7 @@ import { call1, copyOf, type Dim, mapWith, matmulOf, type Op, sameDim, showShape
 
 /**
  * Affine map with a weight stored the way checkpoints store it: x (…, K) f32, w (N, K) in any float or packed type, bias? (N) → (…, N)
- * f32. Kernels may quantise the activations of packed weights to int8 per block of 32 (stated by the kernel's name); the composition
+ * f32. Kernels may round the activations of packed weights per block of 32 (stated by the kernel's name); the composition
  * decodes the weight and is exact in f32.
  */
 export const linear: Op<null> = {

@@ -4,7 +4,7 @@ import { conv1dKernel } from './conv1d.ts'
 import { copyContiguous, copyStrided } from './copy.ts'
 import { gatherKernel, scatterKernel } from './gather.ts'
 import { linearDense } from './linear.ts'
-import { linearInt8 } from './linear-packed.ts'
+import { linearPacked } from './linear-packed.ts'
 import { mapKernel } from './map.ts'
 import { matmulDense } from './matmul.ts'
 import { layerNormKernel, rmsNormKernel, softmaxKernel } from './norm.ts'
@@ -23,7 +23,7 @@ export const kernels: readonly Kernel<any>[] = [
   gatherKernel,
   scatterKernel,
   linearDense,
-  linearInt8,
+  linearPacked,
   mapKernel,
   matmulDense,
   layerNormKernel,

@@ -3,21 +3,21 @@ import { expect, test } from 'vitest'
 import { instructionSets, openCpu } from '../../test/devices.ts'
 import { dense, looped, nmse, noise, stored, written } from '../../test/reference.ts'
 import { type PlanInput, runPlan } from '../../test/run-plan.ts'
-import { linearInt8 } from './linear-packed.ts'
+import { linearPacked } from './linear-packed.ts'
 
 const sets = await instructionSets()
 const T = length('tokens', 96)
 const B = length('batch', 4)
 const some = (dtype: Storage, shape: readonly Dim[], seed: number): PlanInput => stored(dtype, shape, noise(elements(shape), seed))
 
-/** What int8 activations make of x: the nearest multiple of max / 127 in each block of 32. */
+/** What 16-bit activations make of x: the nearest multiple of max / 32258 in each block of 32. */
 function rounded(x: Float32Array): Float32Array {
   return x.map((v, i) => {
     const block = x.subarray(i & ~31, (i & ~31) + 32)
     const most = block.reduce((m, y) => Math.max(m, Math.abs(y)), 0)
-    const q = Math.fround(v * Math.fround(127 / most))
+    const q = Math.fround(v * Math.fround(32258 / most))
     const even = Math.abs(q % 1) === 0.5 ? 2 * Math.round(q / 2) : Math.round(q)
-    return most === 0 ? 0 : even * Math.fround(most / 127)
+    return most === 0 ? 0 : even * Math.fround(most / 32258)
   })
 }
 function expected([x, w, bias]: PlanInput[], lengths: ReadonlyMap<typeof T, number>, round = rounded): Float32Array {
@@ -45,7 +45,7 @@ for (const codec of [q4_0, q4_1, q8_0] as Codec[]) {
           [T, tokens],
           [B, 3],
         ])
-        const [out] = await runPlan(device, linearInt8, { inputs, attrs: null, lengths })
+        const [out] = await runPlan(device, linearPacked, { inputs, attrs: null, lengths })
         const got = written(out, lengths)
         expect(nmse(got, expected(inputs, lengths))).toBeLessThan(1e-9)
         if (got.length > 500)
@@ -67,7 +67,7 @@ for (const codec of [q4_0, q4_1, q8_0] as Codec[]) {
     const w = some(codec, [n, k], 2)
     const run = async (device: typeof one, tokens: number, first = 0) => {
       const lengths = new Map([[T, tokens]])
-      return written((await runPlan(device, linearInt8, { inputs: [{ ...x, offset: first * k }, w], attrs: null, lengths }))[0], lengths)
+      return written((await runPlan(device, linearPacked, { inputs: [{ ...x, offset: first * k }, w], attrs: null, lengths }))[0], lengths)
     }
     const all = await run(one, 64)
     expect(await run(two, 64)).toEqual(all)
@@ -85,7 +85,7 @@ test.each(sets)('what is not finite stays so, zeros stay zero, $name', async ({ 
   data[3 * 64 + 5] = 1e-40
   data[4 * 64 + 63] = 1e30
   const inputs = [{ dtype: 'f32' as const, shape: [5, 64], data }, some(q8_0, [20, 64], 2)]
-  const [out] = await runPlan(device, linearInt8, { inputs, attrs: null })
+  const [out] = await runPlan(device, linearPacked, { inputs, attrs: null })
   const row = (i: number) => [...(out.data as Float32Array).subarray(20 * i, 20 * i + 20)]
   expect(row(0).every(v => v === 0)).toBe(true)
   expect(row(1).every(Number.isNaN)).toBe(true)
@@ -99,7 +99,7 @@ test('refusals of packed weights say why', () => {
   const x = { dtype: 'f32' as Storage, shape: [4, 64], strides: [64, 1], contiguous: true }
   const w = { dtype: q4_0 as Storage, shape: [8, 64], strides: [64, 1], contiguous: true }
   const why = (...inputs: (typeof x)[]) =>
-    linearInt8.why({ inputs, outputs: [{ dtype: 'f32', shape: [4, 8] }], attrs: null }, undefined as never)
+    linearPacked.why({ inputs, outputs: [{ dtype: 'f32', shape: [4, 8] }], attrs: null }, undefined as never)
   expect(why(x, w)).toBe(undefined)
   expect(why({ ...x, dtype: 'f16' }, w)).toBe('the activations are f16; this kernel reads f32')
   expect(why(x, { ...w, dtype: 'f32' })).toBe('the weight is f32; this kernel reads q4_0, q4_1, q8_0')

@@ -10,11 +10,11 @@ const activationBytes = 76
 const weightBytes = 640
 
 /**
- * Linear with packed weights, read where they lie. Activations are rounded to int8 per block of 32 (scale max|x| / 127), products of a
+ * Linear with packed weights, read where they lie. Activations are rounded to 16 bits per block of 32 (scale max|x| / 32258), products of a
  * block are exact, blocks are added in f32 in order: a row's result does not depend on its companions or on threads.
  */
-export const linearInt8: Kernel<null> = {
-  name: 'linear-int8',
+export const linearPacked: Kernel<null> = {
+  name: 'linear-packed',
   op: linear,
   why(sig) {
     const [x, w] = sig.inputs
