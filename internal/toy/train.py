@@ -79,4 +79,4 @@ def main(steps: int) -> None:
     (OUT / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}, indent=2) + "\n")
 
 
-main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
