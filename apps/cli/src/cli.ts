@@ -51,6 +51,7 @@ function addGlobals(command: Command): void {
     )
     .option('--json', 'print one JSON object', false)
     .option('--quiet', 'no progress', false)
+    .option('--no-color', 'no colours on a terminal')
 }
 
 function report(error: unknown, io: Io): number {

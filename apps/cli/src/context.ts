@@ -1,8 +1,11 @@
+import { applyConversion } from '@attune/convert'
+import type { Model } from '@attune/models'
 import { AttuneError, type Device, reference } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { openModel } from '@attune/weights/node'
 import { attention, type CpuOptions, cpu, createKit, type Kit, type LoadedModel, type LoadModelOptions, models } from 'attune'
 import type { Io } from './io.ts'
+import { type Paint, paint } from './paint.ts'
 import { Progress } from './progress.ts'
 
 export interface GlobalOptions {
@@ -10,6 +13,7 @@ export interface GlobalOptions {
   readonly threads?: number
   readonly json: boolean
   readonly quiet: boolean
+  readonly color: boolean
   readonly weights: 'as-stored' | 'f32'
 }
 
@@ -19,15 +23,24 @@ export const DEFAULT_MODEL = 'HuggingFaceTB/SmolLM2-135M-Instruct'
 /** What every command is given: output, progress, a kit on the chosen device. */
 export class Context {
   readonly progress: Progress
+  /** Styles of stdout. */
+  readonly paint: Paint
   #kit: Promise<Kit> | undefined
   constructor(
     readonly io: Io,
     readonly options: GlobalOptions,
   ) {
     this.progress = new Progress(io, options.quiet)
+    this.paint = paint(options.color && io.stdoutIsTty && !process.env.NO_COLOR)
   }
   get json(): boolean {
     return this.options.json
+  }
+  /** Words of a longer story on the way to its result; none when JSON is asked for. */
+  say(text: string): void {
+    if (this.json) return
+    this.progress.end()
+    this.io.out(text)
   }
   /** A result: the object as JSON when asked for, else its text. */
   result(value: unknown, text: () => string): void {
@@ -35,27 +48,32 @@ export class Context {
     this.io.out(this.json ? `${JSON.stringify(value, replacer, 2)}\n` : text())
   }
   kit(): Promise<Kit> {
-    this.#kit ??= openDevice(this.options, message => this.progress.note(message)).then(device =>
-      createKit({ devices: [device], attention, models, open: (ref, o) => this.#open(ref, o) }),
-    )
+    this.#kit ??= openDevice(this.options, message => this.progress.note(message)).then(device => this.#kitOn(device))
     return this.#kit
+  }
+  /** A model without its weights and without a device to run it. */
+  model(checkpoint: Checkpoint): Promise<Model> {
+    return this.#kitOn(reference()).model(checkpoint, { weights: this.options.weights })
   }
   /** Opens a checkpoint, headers only. */
   open(ref: string, { remote = false } = {}): Promise<Checkpoint> {
     return this.#open(ref, { signal: this.io.signal, remote })
   }
-  async load(ref: string, options: LoadModelOptions = {}): Promise<LoadedModel> {
+  async load(ref: string | Checkpoint, options: LoadModelOptions = {}): Promise<LoadedModel> {
     const kit = await this.kit()
     return kit.load(ref, {
       weights: this.options.weights,
       signal: this.io.signal,
-      onProgress: (done, total) => this.progress.update(`loading ${ref}`, done, total),
+      onProgress: (done, total) => this.progress.update(`loading ${typeof ref === 'string' ? ref : ref.name}`, done, total),
       ...options,
     })
   }
   async close(): Promise<void> {
     this.progress.end()
     await (await this.#kit)?.close()
+  }
+  #kitOn(device: Device): Kit {
+    return createKit({ devices: [device], attention, models, restore: applyConversion, open: (ref, o) => this.#open(ref, o) })
   }
   #open(ref: string, options: { signal?: AbortSignal; remote?: boolean }): Promise<Checkpoint> {
     return openModel(ref, {

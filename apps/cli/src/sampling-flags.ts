@@ -3,9 +3,9 @@ import type { Command } from 'commander'
 import { finite, positive } from './numbers.ts'
 
 /** Flags of everything that generates. */
-export const addSampling = (c: Command): Command =>
+export const addSampling = (c: Command, maxTokens = 128): Command =>
   c
-    .option('-n, --max-tokens <n>', 'most new tokens', positive, 128)
+    .option('-n, --max-tokens <n>', 'most new tokens', positive, maxTokens)
     .option('--temperature <t>', '0 takes the likeliest token', finite, 0)
     .option('--top-k <k>', 'only the k likeliest (0: all)', finite, 0)
     .option('--top-p <p>', 'only the likeliest that reach this probability together', finite, 1)

@@ -1,12 +1,15 @@
 import type { CliCommand } from '../command.ts'
+import { chat } from './chat.ts'
 import { compare } from './compare.ts'
+import { convert } from './convert.ts'
 import { doctor } from './doctor.ts'
 import { evaluate } from './eval.ts'
 import { explain } from './explain.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { run } from './run.ts'
+import { start } from './start.ts'
 import { variants } from './variants.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly CliCommand[] = [run, inspect, compare, evaluate, logits, explain, variants, doctor]
+export const commands: readonly CliCommand[] = [start, run, chat, inspect, convert, compare, evaluate, logits, explain, variants, doctor]

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import type { CliCommand } from '../command.ts'
-import { DEFAULT_MODEL } from '../context.ts'
+import { type Context, DEFAULT_MODEL } from '../context.ts'
+import { inputText } from '../lines.ts'
 import { addSampling, samplingOf } from '../sampling-flags.ts'
 
 export const run: CliCommand = {
@@ -10,21 +12,23 @@ export const run: CliCommand = {
       c
         .argument('[model]', 'hub id, folder, .gguf or .safetensors', DEFAULT_MODEL)
         .option('-p, --prompt <text>', 'text to continue', 'The capital of France is')
+        .option('--prompt-file <file>', "read the prompt from a UTF-8 file; '-' reads standard input")
         .option('--chat', 'wrap the prompt in the chat template', false),
     ),
   async run(context, [ref = DEFAULT_MODEL], options) {
+    const text = await promptOf(context, options)
     const model = await context.load(ref)
-    const prompt = options.chat ? [{ role: 'user', content: options.prompt as string }] : (options.prompt as string)
+    const prompt = options.chat ? [{ role: 'user', content: text }] : text
     const from = performance.now()
     let first = 0
-    let text = ''
+    let answer = ''
     const ids: number[] = []
     const pieces = model.generate(prompt, { ...samplingOf(options), signal: context.io.signal })
     let next = await pieces.next()
     for (; !next.done; next = await pieces.next()) {
       first ||= performance.now()
       ids.push(next.value.id)
-      text += next.value.text
+      answer += next.value.text
       if (!context.json) context.io.out(next.value.text)
     }
     const seconds = (performance.now() - first) / 1000
@@ -32,8 +36,8 @@ export const run: CliCommand = {
     const value = {
       model: model.name,
       device: model.device.name,
-      prompt: options.prompt,
-      text,
+      prompt: text,
+      text: answer,
       ids,
       finish: next.value,
       firstTokenSeconds: (first - from) / 1000,
@@ -45,4 +49,10 @@ export const run: CliCommand = {
     )
     await model.dispose()
   },
+}
+
+/** Prompt of `--prompt`, or of `--prompt-file`, where `-` is standard input. */
+async function promptOf({ io }: Context, { prompt, promptFile }: Record<string, any>): Promise<string> {
+  if (promptFile === undefined) return prompt
+  return promptFile === '-' ? inputText(io) : readFile(promptFile, 'utf8')
 }
