@@ -1,4 +1,4 @@
-import { compileMap, MAX_INTEGER, nodes, range, simplify, tables, variables } from '@attune/expr'
+import { compileMap, type Expr, MAX_INTEGER, nodes, simplify, tables, variables } from '@attune/expr'
 import { capacity, elements, isCodec, type Kernel, type MapAttrs, map, type Sig } from '@attune/tensor'
 import { type Axes, broadcastStrides, collapse, denseView, first, typeCode, whyAxes } from './layout.ts'
 
@@ -80,14 +80,27 @@ function compiled({ inputs, outputs, attrs: { expr: traced, arity } }: Sig<MapAt
 
 /** Lanes are f32: the reason why integers that follow from indices and constants alone would be rounded, or undefined. */
 function whyIntegers({ outputs, attrs: { expr } }: Sig<MapAttrs>): string | undefined {
-  const all = nodes(expr).list.filter(e => e.type === 'i32')
-  const indices = all.flatMap(e => (/^i\d+$/.test(e.name ?? '') ? [e.name!] : []))
-  const extent = (name: string): number => capacity(outputs[0].shape[Number(name.slice(1))])
-  const bounds = { variables: Object.fromEntries(indices.map(name => [name, [0, Math.max(0, extent(name) - 1)] as const])) }
-  for (const e of indices.length > 0 ? all : all.filter(x => x.op === 'const')) {
-    const { lo, hi } = e.op === 'const' ? { lo: e.value!, hi: e.value! } : range(e, bounds)
-    const most = Math.max(Math.abs(lo), Math.abs(hi))
-    if (Number.isFinite(most) && most > MAX_INTEGER) return `it counts to ${most}; the kernel's integers are exact to 2^24`
+  const largest = new Map<Expr, number>() // magnitude; NaN: unknown, from data
+  const { list, id } = nodes(expr)
+  for (const e of list) {
+    if (e.type !== 'i32') continue
+    const [a, b, c] = e.args.map(x => largest.get(list[id(x)]) ?? Number.NaN)
+    const index = /^i\d+$/.test(e.name ?? '') ? capacity(outputs[0].shape[Number(e.name!.slice(1))]) - 1 : Number.NaN
+    const size = {
+      const: Math.abs(e.value!),
+      var: index,
+      add: a + b,
+      sub: a + b,
+      mul: a * b,
+      neg: a,
+      abs: a,
+      idiv: a,
+      mod: b,
+      select: Math.max(b, c),
+    }
+    const most = (size as Partial<Record<string, number>>)[e.op] ?? Math.max(a, b)
+    if (most > MAX_INTEGER) return `it counts to ${most}; the kernel's integers are exact to 2^24`
+    largest.set(e, most)
   }
   return undefined
 }
