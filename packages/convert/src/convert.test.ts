@@ -50,6 +50,23 @@ describe('calibrated conversions', () => {
       expect(before / after).toBe(name === 'llama-gqa-tied' ? 2 : 4)
     }
   })
+  it('fit the output projection, also where heads are wider than the model, and gain by it', async () => {
+    const one = (method: string, fit?: 'output' | 'none'): Plan => ({ layers: [{ layers: '1', to: 'mqa', method, fit }] })
+    for (const name of ['llama-gqa-tied', 'llama-untied-bias']) {
+      const { model } = await fixture(name)
+      const [none, output, onTop] = await convertAll(model, [one('least-squares', 'none'), one('least-squares'), one('mean', 'output')], {
+        ...calibrated,
+        calibration: someIds(320),
+      })
+      expect(meanError(output.report)).toBeLessThan(meanError(none.report)!)
+      expect(output.report.layers[0].path).toEqual(['least-squares', 'fit output'])
+      expect(none.report.layers[0].path).toEqual(['least-squares'])
+      for (const { figures } of [...output.report.layers, ...onTop.report.layers]) {
+        expect(figures.outputFitStep).toBeGreaterThanOrEqual(0)
+        expect(figures.outputFitStep).toBeLessThanOrEqual(1)
+      }
+    }
+  })
   it('measure nothing for a layer that stays what it was', async () => {
     const { model } = await fixture('llama-gqa-tied')
     const { report } = await convert(model, all('mha'), { device, heldOut: someIds(20) })
@@ -109,6 +126,7 @@ describe('refusals', () => {
       /layers\[1\] names layer 0 a second time/,
     )
     await refuse({ layers: [{ layers: '0', to: 'mha', kvHeads: 1 }] }, /layers\[0\] has a key 'kvHeads'/)
+    await refuse(all('mha', 'repeat', { fit: 'all' }), /layers\[0\]\.fit must be 'output' or 'none'/)
     await refuse(all('nsa'), /'nsa' is not among mha, mqa, gqa/)
     await refuse(all('mqa', 'svd'), /no bridge leads from gqa to mqa by svd \(there are .*mean/)
     await refuse(all('mqa', 'repeat'), /layer 0: gqa cannot become mqa\. repeat: target key head 0/)

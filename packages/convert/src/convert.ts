@@ -2,11 +2,12 @@ import type { Exactness } from '@attune/attention'
 import { type LayerSpec, type Model, swap } from '@attune/models'
 import { type ParamValues, underPrefix, withPrefix } from '@attune/nn'
 import { AttuneError, type Device, type Storage } from '@attune/tensor'
+import { fitOutput, fitsOutput } from './fit-output.ts'
 import { entriesOf, type Plan, type PlanEntry } from './plan.ts'
 import { type ConversionReport, kvBytesPerToken, type LayerReport } from './report.ts'
 import { optionsFor, type Route, rotaryOf, routeOf, worse } from './route.ts'
 import type { StreamStore } from './stream.ts'
-import { type LayerForm, type Visit, walk } from './walk.ts'
+import { type LayerForm, type Needs, type Visit, walk } from './walk.ts'
 
 export interface ConvertOptions {
   /** Runs the calibration; needed unless every step is exact and nothing is measured. */
@@ -54,10 +55,13 @@ export async function convertAll(model: Model, plans: readonly Plan[], options: 
   const begin = performance.now()
   const jobs = plans.map(plan => new Job(model, plan, options.seed ?? 0))
   const windows = { calibration: cut(options.calibration, options), heldOut: cut(options.heldOut, options) }
-  const layers = new Map<number, { calibrate: boolean }>()
+  const layers = new Map<number, Needs>()
   for (const job of jobs)
-    for (const [index, route] of job.routes) layers.set(index, { calibrate: route.needsCalibration || !!layers.get(index)?.calibrate })
-  const calibrate = [...layers.values()].some(l => l.calibrate)
+    for (const [index, own] of job.needs()) {
+      const other = layers.get(index)
+      layers.set(index, { calibrate: own.calibrate || !!other?.calibrate, compare: own.compare || !!other?.compare })
+    }
+  const calibrate = [...layers.values()].some(l => l.calibrate || l.compare)
   if (calibrate && windows.calibration.length === 0)
     throw new AttuneError('ERR_ARGUMENT', 'this conversion needs calibration tokens', { methods: jobs.flatMap(j => j.methods) })
   if (!calibrate && windows.heldOut.length === 0) await unmeasured(model, jobs, options.signal)
@@ -96,7 +100,8 @@ async function unmeasured(model: Model, jobs: readonly Job[], signal?: AbortSign
     for (const index of job.routes.keys()) {
       if (signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the conversion was aborted', {}, signal.reason)
       const values = underPrefix(model.values, `layers.${index}`)
-      await job.visit({ index, layer: model.spec.layers[index], values, measure: async () => 0 }, false)
+      const nothing = { calibrationTokens: 0, eachCalibration: async () => {}, measure: async () => 0 }
+      await job.visit({ index, layer: model.spec.layers[index], values, ...nothing }, false)
     }
 }
 
@@ -104,6 +109,7 @@ async function unmeasured(model: Model, jobs: readonly Job[], signal?: AbortSign
 class Job {
   readonly entries: Map<number, PlanEntry>
   readonly routes = new Map<number, Route>()
+  readonly #fitted = new Set<number>()
   readonly #forms = new Map<number, LayerForm>()
   readonly #layers: LayerReport[] = []
   constructor(
@@ -114,8 +120,13 @@ class Job {
     this.entries = entriesOf(plan, model.spec.layers.length)
     for (const [i, entry] of this.entries) {
       const params = underPrefix(model.values, `layers.${i}.attention`)
-      this.routes.set(i, routeOf(model.spec.layers[i], entry, params, model.variants, `layer ${i}`))
+      const route = routeOf(model.spec.layers[i], entry, params, model.variants, `layer ${i}`)
+      this.routes.set(i, route)
+      if (fitsOutput(model, entry, route, `layer ${i}`)) this.#fitted.add(i)
     }
+  }
+  *needs(): Generator<[number, Needs]> {
+    for (const [index, route] of this.routes) yield [index, { calibrate: route.needsCalibration, compare: this.#fitted.has(index) }]
   }
   get methods(): string[] {
     return [...new Set([...this.routes.values()].flatMap(r => r.steps.map(s => s.bridge.name)))]
@@ -125,7 +136,12 @@ class Job {
     const route = this.routes.get(v.index)
     if (!route) return undefined
     const figures: Record<string, number> = {}
-    const form = await formBy(route, this.entries.get(v.index)!, v, this.seed, figures)
+    let form = await formBy(route, this.entries.get(v.index)!, v, this.seed, figures)
+    if (this.#fitted.has(v.index)) {
+      const fitted = await fitOutput(this.model, v, form)
+      form = fitted.form
+      Object.assign(figures, fitted.figures)
+    }
     const error = measure ? await v.measure(form) : undefined
     this.#forms.set(v.index, form)
     this.#layers.push({
@@ -133,7 +149,7 @@ class Job {
       from: v.layer.attention.variant,
       to: form.layer.attention.variant,
       config: form.layer.attention.config,
-      path: route.steps.map(s => s.bridge.name),
+      path: [...route.steps.map(s => s.bridge.name), ...(this.#fitted.has(v.index) ? ['fit output'] : [])],
       exactness: route.exactness,
       ...(error === undefined ? {} : { error }),
       figures,

@@ -2,6 +2,7 @@ import type { Exactness } from '@attune/attention'
 import type { Model } from '@attune/models'
 import { underPrefix } from '@attune/nn'
 import { AttuneError, type Storage } from '@attune/tensor'
+import { fitsOutput } from './fit-output.ts'
 import { weightsOf } from './layer-graph.ts'
 import { entriesOf, type Plan } from './plan.ts'
 import { kvBytesPerToken, layerKvBytes } from './report.ts'
@@ -50,13 +51,14 @@ export function dryRun(model: Model, plan: Plan, options: DryRunOptions = {}): D
     const route = routeOf(layer, entry, underPrefix(values, `layers.${i}.attention`), variants, `layer ${i}`)
     const { config } = route.steps[route.steps.length - 1]
     specs[i] = { ...layer, attention: { ...layer.attention, variant: entry.to, config } }
-    calibrates ||= route.needsCalibration
+    const fits = fitsOutput(model, entry, route, `layer ${i}`)
+    calibrates ||= route.needsCalibration || fits
     return {
       layer: i,
       from: layer.attention.variant,
       to: entry.to,
       config,
-      path: route.steps.map(s => s.bridge.name),
+      path: [...route.steps.map(s => s.bridge.name), ...(fits ? ['fit output'] : [])],
       exactness: route.exactness,
       kvBytesPerToken: { before: layerKvBytes(layer, variants, kv), after: layerKvBytes(specs[i], variants, kv) },
     }

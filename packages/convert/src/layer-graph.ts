@@ -96,6 +96,17 @@ export class LayerRunner {
     )
   }
 
+  /** As `layer`, for several forms at once. */
+  async layers<K extends LayerValue>(
+    forms: readonly { readonly layer: LayerSpec; readonly values: ParamValues }[],
+    wanted: readonly K[],
+    use: (runs: readonly ((x: Float32Array) => Promise<Record<K, Float32Array>>)[]) => Promise<void>,
+  ): Promise<void> {
+    const [first, ...rest] = forms
+    if (!first) return use([])
+    await this.layer(first.layer, first.values, wanted, run => this.layers(rest, wanted, runs => use([run, ...runs])))
+  }
+
   dispose(): void {
     this.#arena.dispose()
   }

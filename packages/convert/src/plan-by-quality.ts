@@ -11,6 +11,7 @@ export interface QualityOptions extends Omit<ConvertOptions, 'sequential'> {
   readonly method?: string
   readonly config?: PlanEntry['config']
   readonly options?: PlanEntry['options']
+  readonly fit?: PlanEntry['fit']
   /** Perplexity (or another cost that grows as quality falls) of a model; lower is better. */
   readonly evaluate: (model: Model) => Promise<number>
   /** Most it may grow by, as a factor (default 1.15). */
@@ -42,8 +43,8 @@ export interface QualityPlan extends Conversion {
  * over real evaluations. A bisection takes it that quality falls as layers are added; each kept plan was evaluated itself.
  */
 export async function planByQuality(model: Model, options: QualityOptions): Promise<QualityPlan> {
-  const { to, method, config, options: settings, evaluate, limit = 1.15, kv = 'f32', signal } = options
-  const entry = (layers: readonly number[]): Plan => ({ layers: [{ layers, to, method, config, options: settings }] })
+  const { to, method, config, options: settings, fit, evaluate, limit = 1.15, kv = 'f32', signal } = options
+  const entry = (layers: readonly number[]): Plan => ({ layers: [{ layers, to, method, config, options: settings, fit }] })
   const whole = options.whole ?? (await convert(model, entry(model.spec.layers.map((_, i) => i)), { ...options, sequential: false }))
   const order = [...whole.report.layers].sort((a, b) => errorOf(a.error) - errorOf(b.error) || a.layer - b.layer).map(l => l.layer)
   const source = await evaluate(model)

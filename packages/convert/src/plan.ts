@@ -12,6 +12,8 @@ export interface PlanEntry {
   readonly config?: Readonly<Record<string, unknown>>
   /** Settings of the method. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** Whether the output projection is then fitted to the source's outputs. Default: `output` for methods of class least-squares. */
+  readonly fit?: 'output' | 'none'
 }
 
 /** A conversion as data. Layers that no entry names stay as they are. */
@@ -60,14 +62,15 @@ export function layerNumbers(layers: PlanEntry['layers'], count: number, where =
 
 function entryFrom(json: unknown, where: string): PlanEntry {
   if (!isObject(json)) throw wrong(where, 'an object', json)
-  only(json, where, ['layers', 'to', 'method', 'config', 'options'])
-  const { layers, to, method, config, options } = json
+  only(json, where, ['layers', 'to', 'method', 'config', 'options', 'fit'])
+  const { layers, to, method, config, options, fit } = json
   if (typeof layers !== 'string' && !(Array.isArray(layers) && layers.every(Number.isInteger)))
     throw wrong(`${where}.layers`, "'all', ranges such as '0-4,7', or a list of layer numbers", layers)
   if (typeof to !== 'string') throw wrong(`${where}.to`, 'the name of a variant', to)
   if (method !== undefined && typeof method !== 'string') throw wrong(`${where}.method`, 'the name of a bridge', method)
   if (config !== undefined && !isObject(config)) throw wrong(`${where}.config`, 'an object', config)
   if (options !== undefined && !isObject(options)) throw wrong(`${where}.options`, 'an object', options)
+  if (fit !== undefined && fit !== 'output' && fit !== 'none') throw wrong(`${where}.fit`, "'output' or 'none'", fit)
   return json as unknown as PlanEntry
 }
 

@@ -17,8 +17,19 @@ export interface Visit extends LayerForm {
   readonly index: number
   /** Second moments of the attention's inputs, where the visit asked for them. */
   readonly calibration?: Calibration
+  readonly calibrationTokens: number
+  /**
+   * Attention outputs (tokens, dim) of each calibration window, of the source and of other forms, given the source's inputs; only
+   * where the visit asked to `compare`.
+   */
+  eachCalibration(forms: readonly LayerForm[], use: (source: Float32Array, others: readonly Float32Array[]) => void): Promise<void>
   /** ‖output − source's output‖ / ‖source's output‖ of the attention on held-out tokens, given the source's inputs. */
   measure(form: LayerForm): Promise<number>
+}
+
+export interface Needs {
+  readonly calibrate: boolean
+  readonly compare: boolean
 }
 
 export interface WalkOptions {
@@ -26,8 +37,8 @@ export interface WalkOptions {
   /** Token ids of independent windows. */
   readonly calibration: readonly Int32Array[]
   readonly heldOut: readonly Int32Array[]
-  /** Layers to visit, and whether each needs calibration. Layers after the last are not run. */
-  readonly layers: ReadonlyMap<number, { readonly calibrate: boolean }>
+  /** Layers to visit: whether each needs second moments, and outputs to compare with. Layers after the last are not run. */
+  readonly layers: ReadonlyMap<number, Needs>
   readonly spill?: StreamStore
   readonly signal?: AbortSignal
   onLayer?(index: number): void
@@ -70,10 +81,12 @@ async function walkLayer(
   await runner.layer(own.layer, own.values, ['input', 'mixed', 'output'], async run => {
     const { dim } = runner.model.spec
     const moments = todo.calibrate ? new Moments(dim) : undefined
+    const beside = calibration.length + heldOut.length
     const outputs: Float32Array[] = []
     for (let w = 0; w < calibration.length; w++) {
-      const { input, output } = await run(await store.get(w))
+      const { input, mixed, output } = await run(await store.get(w))
       await moments?.add(input, signal)
+      if (todo.compare) await store.put(beside + w, mixed)
       outputs.push(output)
     }
     const mixed: Float32Array[] = []
@@ -95,7 +108,18 @@ async function walkLayer(
       })
       return all > 0 ? Math.sqrt(off / all) : 0
     }
-    goOn = await visit({ ...own, index, calibration: moments?.done(), measure })
+    const eachCalibration: Visit['eachCalibration'] = (forms, use) =>
+      runner.layers(forms, ['mixed'], async others => {
+        for (let w = 0; w < calibration.length; w++) {
+          const x = await store.get(w)
+          const made: Float32Array[] = []
+          for (const other of others) made.push((await other(x)).mixed)
+          use(await store.get(beside + w), made)
+          await new Promise(r => setTimeout(r))
+        }
+      })
+    const calibrationTokens = calibration.reduce((n, ids) => n + ids.length, 0)
+    goOn = await visit({ ...own, index, calibration: moments?.done(), calibrationTokens, eachCalibration, measure })
     if (!goOn) for (const [w, output] of outputs.entries()) await store.put(w, output)
   })
   if (goOn) await runner.layer(goOn.layer, goOn.values, ['output'], next)
