@@ -56,7 +56,8 @@ describe('calibrated conversions', () => {
       const { model } = await fixture(name)
       const [none, output, onTop] = await convertAll(model, [one('least-squares', 'none'), one('least-squares'), one('mean', 'output')], {
         ...calibrated,
-        calibration: someIds(320),
+        calibration: someIds(192),
+        heldOut: someIds(192),
       })
       expect(meanError(output.report)).toBeLessThan(meanError(none.report)!)
       expect(output.report.layers[0].path).toEqual(['least-squares', 'fit output'])
