@@ -34,6 +34,8 @@ export interface OpCase {
   readonly lengths?: Readonly<Record<string, number>>
   /** Largest NMSE per f32 output; integers must be equal. */
   readonly bound?: number
+  /** Its gradients by every `floats` operand are compared too: with the reference device's, and those with differences. */
+  readonly gradients?: true
 }
 /** Makes operands and remembers what they hold. */
 export interface CaseMaker {
@@ -50,6 +52,7 @@ const sizes = [0, 1, 2, 63, 64, 65]
 export const opCases: readonly OpCase[] = [
   {
     name: 'map: broadcast, tables, index',
+    gradients: true,
     build: m => ({ out: mapWith((a, b) => a.mul(b).add(a.tanh()).sub(b.abs().sqrt()), [m.floats([7, 1, 33]), m.floats([5, 33])]) }),
   },
   {
@@ -62,6 +65,7 @@ export const opCases: readonly OpCase[] = [
   },
   {
     name: 'matmul: batched, broadcast, transposed',
+    gradients: true,
     build: m => ({
       a: matmulOf(m.floats([3, 17, 29]), m.floats([29, 31])),
       b: matmulOf(m.floats([2, 9, 40]), m.floats([2, 13, 40]).transpose()),
@@ -100,6 +104,7 @@ export const opCases: readonly OpCase[] = [
   { name: 'random', build: () => ({ out: randomOf(tensor([7, -3], [2], 'i32'), [3, 21]) }) },
   {
     name: 'norms and softmax',
+    gradients: true,
     build: m =>
       pick(m.floats([6, 48]), x => ({
         a: rmsNormOf(x, m.floats([48]), 1e-5),
@@ -109,6 +114,7 @@ export const opCases: readonly OpCase[] = [
   },
   {
     name: 'rope: half, interleaved, partial',
+    gradients: true,
     build: m =>
       pick(m.integers([5], 900), p => ({
         a: ropeOf(m.floats([5, 3, 16]), p, frequencies(8)),
@@ -121,6 +127,7 @@ export const opCases: readonly OpCase[] = [
     (t): OpCase => ({
       name: `linear: f32, ${t} rows`,
       lengths: { t },
+      gradients: t === 2 ? true : undefined,
       build: m => ({ out: linearOf(m.floats([n('t', 65), 96]), m.stored('f32', [70, 96]), m.floats([70])) }),
       bound: 1e-11,
     }),
@@ -191,7 +198,7 @@ function attendCases(): OpCase[] {
   ): Record<string, Tensor> => {
     const count = t.reduce((a, b) => a + b, 0)
     const rows = t.flatMap((c, b) => Array.from({ length: c }, (_, i) => past[b] + i))
-    const offsets = t.reduce((o, c) => [...o, o[o.length - 1] + c], [0])
+    const offsets = [0, ...t.map((_, b) => t.slice(0, b + 1).reduce((a, c) => a + c, 0))]
     const make = () => (kv === 'f32' ? m.floats([t.length, heads, 96, 32]) : m.stored(kv, [t.length, heads, 96, 32]))
     const r = attendOf(
       {
@@ -224,6 +231,7 @@ function attendCases(): OpCase[] {
     ),
     {
       name: 'attend: uneven head maps',
+      gradients: true,
       build: m => run(m, [9], [3], { mask: causal, keyHeads: [0, 0, 0, 1, 2, 2], valueHeads: [0, 1, 1, 1, 2, 2] }),
       bound: 1e-10,
     },
@@ -232,17 +240,23 @@ function attendCases(): OpCase[] {
 }
 
 /** Random operands by seed, with the data to give a run. */
-export function caseMaker(
-  seed: number,
-): CaseMaker & { inputs(lengths: Readonly<Record<string, number>>): Record<string, Float32Array | Int32Array> } {
+export function caseMaker(seed: number): CaseMaker & {
+  inputs(lengths: Readonly<Record<string, number>>): Record<string, Float32Array | Int32Array>
+  /** Inputs made by `floats`, by name. */
+  readonly differentiable: Readonly<Record<string, Tensor>>
+} {
   const r = randomSource(seed)
+  const differentiable: Record<string, Tensor> = {}
   const wanted: { name: string; shape: readonly Dim[]; make: (n: number) => Float32Array | Int32Array }[] = []
   const ask = (dtype: 'f32' | 'i32', shape: readonly Dim[], make: (n: number) => Float32Array | Int32Array): Tensor => {
     const name = `in${wanted.length}`
     wanted.push({ name, shape, make })
-    return input(name, dtype, shape)
+    const made = input(name, dtype, shape)
+    if (dtype === 'f32') differentiable[name] = made
+    return made
   }
   return {
+    differentiable,
     floats: (shape, scale = 1) => ask('f32', shape, size => Float32Array.from({ length: size }, () => scale * r.normal())),
     integers: (shape, below) => ask('i32', shape, size => Int32Array.from({ length: size }, () => r.integer(below))),
     stored(dtype, shape) {

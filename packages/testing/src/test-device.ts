@@ -1,8 +1,10 @@
-import { type Device, read, record, reference, tensor } from '@attune/tensor'
+import { type Device, read, reference, tensor } from '@attune/tensor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { checkOpGradients } from './check-op-gradients.ts'
 import { nmse } from './drive.ts'
 import { caseMaker, type OpCase, opCases } from './op-cases.ts'
 import { poisoned } from './poison.ts'
+import { runOn } from './run-on.ts'
 
 /** The conformance suite of a device: memory, and every op of the case table equal to the reference, on NaN-poisoned memory. */
 export function testDevice(name: string, open: () => Promise<Device>, cases: readonly OpCase[] = opCases): void {
@@ -24,7 +26,7 @@ export function testDevice(name: string, open: () => Promise<Device>, cases: rea
   })
 }
 
-/** One case on a device and on the reference: f32 within the case's NMSE, integers equal. */
+/** One case on a device and on the reference: f32 within the case's NMSE, integers equal; gradients where the case asks for them. */
 export async function testOp(device: Device, c: OpCase): Promise<void> {
   const maker = caseMaker(11)
   const outputs = c.build(maker)
@@ -37,19 +39,5 @@ export async function testOp(device: Device, c: OpCase): Promise<void> {
     if (want[key].dtype === 'i32') expect([...got[key].data], key).toEqual([...want[key].data])
     else expect(nmse(got[key].data, want[key].data), `${c.name}: ${key}`).toBeLessThanOrEqual(c.bound ?? 1e-9)
   }
-}
-
-async function runOn(
-  device: Device,
-  outputs: ReturnType<OpCase['build']>,
-  lengths: Readonly<Record<string, number>>,
-  inputs: Record<string, Float32Array | Int32Array>,
-) {
-  const r = await record(device, { outputs })
-  await r.run({ lengths, inputs })
-  const out: Record<string, Awaited<ReturnType<typeof r.read>>> = {}
-  for (const key of Object.keys(outputs)) out[key] = await r.read(key)
-  r.dispose()
-  r.arena.dispose()
-  return out
+  if (c.gradients) await checkOpGradients(device, { case: c, outputs, lengths, inputs, differentiable: maker.differentiable })
 }
