@@ -1,7 +1,7 @@
 // Builds the CPU kernels into dist/: `node build/build.mjs [--native-only | --wasm-only] [--isa=avx512,…]`. What is up to date is
 // left alone. A missing or failing C++ compiler is not an error: the device then runs as WebAssembly.
 import { parseArgs } from 'node:util'
-import { buildNative } from './native.mjs'
+import { buildNative, explainAbsence } from './native.mjs'
 import { buildWasm } from './wasm.mjs'
 
 const { values } = parseArgs({
@@ -15,6 +15,7 @@ const native = values['wasm-only']
   : buildNative({ only: values.isa?.split(',') }).then(
       line => console.log(`${line}, ${seconds(begin)}`),
       error => {
+        explainAbsence(error.message)
         console.log(`native: not built, the device will use WebAssembly: ${error.message}`)
         if (values['native-only']) process.exitCode = 1
       },

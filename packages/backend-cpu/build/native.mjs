@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { closure, dist, drop, hashOf, isFresh, objectFolder, put, readSources, sources } from './files.mjs'
@@ -17,6 +17,8 @@ const isas = { x64: ['avx512', 'avx2', 'sse2'], arm64: ['neon'] }
 
 /** Where the addon of this platform lies. */
 export const addonPath = join(dist, 'native', `${process.platform}-${process.arch}.node`)
+
+const absencePath = `${addonPath}.missing.txt`
 
 /**
  * Compiles the kernels once per instruction set and links the addon. Returns one line saying what happened; throws with the reason
@@ -39,20 +41,26 @@ export async function buildNative({ only } = {}) {
   const stamp = hashOf(units.map(u => u.stamp))
   if (isFresh(addonPath, stamp)) return `native: ${sets.join(' ')} up to date`
   mkdirSync(objectFolder, { recursive: true })
-  try {
-    const objects = await Promise.all(units.map(unit => compile(compiler, unit)))
-    const linked = `${addonPath}.${process.pid}.linked`
-    const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []
-    await call(compiler, ['-shared', '-pthread', ...undefinedSymbols, '-o', linked, ...objects])
-    const bytes = readFileSync(linked)
-    rmSync(linked)
-    put(addonPath, bytes, stamp)
-    prune()
-    return `native: ${sets.join(' ')} with ${version}, ${Math.round(bytes.length / 1024)} KiB`
-  } catch (error) {
-    drop(addonPath)
-    throw error
-  }
+  const objects = await Promise.all(units.map(unit => compile(compiler, unit)))
+  const linked = `${addonPath}.${process.pid}.linked`
+  const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []
+  await call(compiler, ['-shared', '-pthread', ...undefinedSymbols, '-o', linked, ...objects])
+  const bytes = readFileSync(linked)
+  rmSync(linked)
+  put(addonPath, bytes, stamp)
+  rmSync(absencePath, { force: true })
+  prune()
+  return `native: ${sets.join(' ')} with ${version}, ${Math.round(bytes.length / 1024)} KiB`
+}
+
+/**
+ * Leaves the reason why there is no addon where the device finds it (`doctor`).
+ * @param {string} reason
+ */
+export function explainAbsence(reason) {
+  drop(addonPath)
+  mkdirSync(dirname(absencePath), { recursive: true })
+  writeFileSync(absencePath, reason)
 }
 
 /** @param {string} compiler @param {{ source: string, flags: string[], stamp: string }} unit */

@@ -30,8 +30,18 @@ export async function loadAddon(): Promise<{ addon: Addon; isas: ReturnType<Addo
   const { fileURLToPath } = await import(/* @vite-ignore */ nodeModule('url'))
   const here = import.meta.url // apart from `new URL`, so that bundlers of pages do not take the addon along
   const path = fileURLToPath(new URL(`../dist/native/${process.platform}-${process.arch}.node`, here))
-  const addon = createRequire(import.meta.url)(path) as Addon
-  return { addon, isas: addon.isas() }
+  try {
+    const addon = createRequire(import.meta.url)(path) as Addon
+    return { addon, isas: addon.isas() }
+  } catch (cause) {
+    throw new Error((await whyMissing(path)) ?? String(cause), { cause })
+  }
+}
+
+/** What build/build.mjs said when it could not build the addon. */
+async function whyMissing(path: string): Promise<string | undefined> {
+  const { readFile } = await import(/* @vite-ignore */ nodeModule('fs/promises'))
+  return readFile(`${path}.missing.txt`, 'utf8').catch(() => undefined)
 }
 
 /** Hidden from bundlers: a page never gets here. */

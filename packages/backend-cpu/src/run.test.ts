@@ -91,3 +91,16 @@ describe.each(builds)('$name', ({ options }) => {
     await device.close()
   })
 })
+
+test.each(builds.filter(b => b.name !== 'native'))(
+  '$name: a kernel that leaves the heap loses the device, not the process',
+  async ({ options }) => {
+    const device = await openCpu({ ...options, threads: 2 })
+    const slots = [0, 1].map(() => ({ buffer: device.alloc(64), offset: 0 }))
+    const wrong = await device.load({ launches: [{ ...copyLaunch(0, 1, 16), params: [2 ** 30] }], lengths: [], slots: 2 })
+    await expect(wrong.run([], slots)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST', message: expect.stringContaining('out of bounds') })
+    const right = await device.load({ launches: [copyLaunch(0, 1, 16)], lengths: [], slots: 2 })
+    await expect(right.run([], slots)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' })
+    await device.close()
+  },
+)

@@ -10,8 +10,10 @@ function live(port, { module, memory, pool, stack, me }) {
   const { exports } = new WebAssembly.Instance(module, { env: { memory, now: () => performance.now() * 1000 } })
   const wasm = /** @type {any} */ (exports)
   wasm.__stack_pointer.value = stack
-  if (me > 0) wasm.pool_help(pool, me)
-  else for (let job; (job = wasm.pool_serve(pool) >>> 0) !== 0; ) port.postMessage({ job, status: wasm.job_status(job) })
+  if (me > 0) {
+    port.postMessage('ready')
+    wasm.pool_help(pool, me)
+  } else for (let job; (job = wasm.pool_serve(pool) >>> 0) !== 0; ) port.postMessage({ job, status: wasm.job_status(job) })
 }
 
 if (typeof process === 'object' && process.versions?.node) {
