@@ -64,6 +64,11 @@ function report(error: unknown, io: Io): number {
     io.err(`error[${error.code}]: ${error.message}\n`)
     return error.code === 'ERR_ARGUMENT' ? 2 : 1
   }
+  // A file that is not there, or may not be read or written: the system's own sentence says which.
+  if (typeof (error as NodeJS.ErrnoException)?.syscall === 'string') {
+    io.err(`error[${(error as NodeJS.ErrnoException).code}]: ${(error as Error).message}\n`)
+    return 1
+  }
   io.err(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   return 1
 }

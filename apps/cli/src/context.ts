@@ -25,6 +25,7 @@ export class Context {
   readonly progress: Progress
   /** Styles of stdout. */
   readonly paint: Paint
+  readonly #opened: Checkpoint[] = []
   #kit: Promise<Kit> | undefined
   constructor(
     readonly io: Io,
@@ -70,13 +71,14 @@ export class Context {
   }
   async close(): Promise<void> {
     this.progress.end()
-    await (await this.#kit)?.close()
+    await (await this.#kit?.catch(() => undefined))?.close()
+    for (const checkpoint of this.#opened) await checkpoint.close()
   }
   #kitOn(device: Device): Kit {
     return createKit({ devices: [device], attention, models, restore: applyConversion, open: (ref, o) => this.#open(ref, o) })
   }
-  #open(ref: string, options: { signal?: AbortSignal; remote?: boolean }): Promise<Checkpoint> {
-    return openModel(ref, {
+  async #open(ref: string, options: { signal?: AbortSignal; remote?: boolean }): Promise<Checkpoint> {
+    const checkpoint = await openModel(ref, {
       ...options,
       onProgress: e => {
         if (e.kind === 'progress') this.progress.update(`fetching ${e.file} from ${e.source}`, e.loaded, e.total ?? 0)
@@ -84,6 +86,8 @@ export class Context {
         else if (e.kind === 'found') this.progress.note(`found ${e.model} in ${e.source}`)
       },
     })
+    this.#opened.push(checkpoint)
+    return checkpoint
   }
 }
 

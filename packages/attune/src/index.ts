@@ -1,5 +1,6 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
+import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { llama } from '@attune/models'
 
@@ -14,8 +15,9 @@ export interface AttuneOptions extends Partial<KitOptions> {
 
 /** A kit with everything built in, on the CPU unless `devices` says otherwise. */
 export async function createAttune({ cpu: options, ...parts }: AttuneOptions = {}): Promise<Kit> {
-  return createKit({ devices: [await cpu(options)], attention, models, ...parts })
+  return createKit({ devices: [await cpu(options)], attention, models, restore: applyConversion, ...parts })
 }
 
 export { type CpuOptions, cpu } from '@attune/backend-cpu'
+export * from '@attune/convert'
 export * from '@attune/kit'

@@ -33,15 +33,13 @@ export const convert: CliCommand = {
       const texts = await textsOf(checkpoint, model, options)
       const value = dryRunOf(checkpoint.name, model, plan, texts)
       context.result(value, () => dryRunText(value))
-      return checkpoint.close()
+      return
     }
     const out = options.out ?? `out/${basename(checkpoint.name).replace(/\.(gguf|safetensors)$/, '')}-converted`
     await checkExportFolder(out)
     const made = await conversionOf(context, checkpoint, plan, options, out)
-    const { conversion, record } = made
-    context.result({ out, ...record, quality: made.points }, () => resultText(made, out))
-    await checkpoint.close()
-    conversion.report.layers.length === 0 && context.progress.note('no layer could be converted within the limit')
+    context.result({ out, ...made.record, quality: made.points }, () => resultText(made, out))
+    if (made.conversion.report.layers.length === 0) context.progress.note('no layer could be converted within the limit')
   },
 }
 

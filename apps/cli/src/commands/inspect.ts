@@ -10,6 +10,5 @@ export const inspect: CliCommand = {
     const checkpoint = await context.open(ref, { remote: true })
     const facts = modelFacts(checkpoint, await context.model(checkpoint))
     context.result(facts, () => factsText(facts))
-    await checkpoint.close()
   },
 }

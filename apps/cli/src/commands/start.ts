@@ -28,7 +28,6 @@ export const start: CliCommand = {
       const out = options.out ?? join('out', `${basename(checkpoint.name).replace(/\.(gguf|safetensors)$/, '')}-plan`)
       await checkExportFolder(out)
       const result = await runJob(context, { checkpoint, toy, out, tokens: options.tokens, limit: options.quality })
-      await checkpoint.close()
       const seconds = (performance.now() - obtained) / 1000
       const peak = await memory.bytes()
       const fetching = (obtained - begin) / 1000

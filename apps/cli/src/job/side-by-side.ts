@@ -33,8 +33,9 @@ export async function sideBySide(
         const { done, value } = await streams[i].next()
         if (done) open.delete(i)
         else {
-          texts[i] += value.text
-          display.push(i, value.text)
+          const shown = texts[i] ? value.text : value.text.trimStart()
+          texts[i] += shown
+          display.push(i, shown)
         }
       }
   } finally {

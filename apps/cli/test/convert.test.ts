@@ -1,0 +1,93 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { attune, scratch, toy } from './cli.ts'
+
+it('a dry run prints cost and class and writes nothing', async () => {
+  const out = join(await scratch(), 'out')
+  const { code, json, errors } = await attune([
+    'convert',
+    toy,
+    '--to',
+    'mqa',
+    '--method',
+    'least-squares',
+    '--out',
+    out,
+    '--dry-run',
+    '--json',
+  ])
+  expect(code, errors).toBe(0)
+  expect(json).toMatchObject({ exactness: 'least-squares', kvBytesPerToken: { before: 2560, after: 640 } })
+  expect(json.calibrationTokens).toBeGreaterThan(1000)
+  await expect(readdir(out)).rejects.toThrow('ENOENT')
+})
+
+it('by flags: more heads, exact, and the folder says so', async () => {
+  const out = join(await scratch(), 'wide')
+  const made = await attune(['convert', toy, '--to', 'mha', '--out', out])
+  expect(made.code, made.errors).toBe(0)
+  expect(made.output).toMatch(/class +exact/)
+  expect((await readdir(out)).sort()).toEqual(
+    ['config.json', 'conversion.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'].sort(),
+  )
+  const { json } = await attune(['compare', toy, out, '--json'])
+  expect(json.maxLogitDifference).toBeLessThan(1e-4)
+  expect(json.kvBytesPerToken).toEqual([2560, 5120])
+})
+
+it('by a plan file in YAML: some layers, read back with the small cache', async () => {
+  const dir = await scratch()
+  const plan = join(dir, 'plan.yaml')
+  await writeFile(
+    plan,
+    'layers:\n  - { layers: 0-1, to: mqa, method: aligned }\n  - { layers: [3], to: gqa, method: mean, config: { kvHeads: 2 } }\n',
+  )
+  const made = await attune(['convert', toy, '--plan', plan, '--out', join(dir, 'out'), '--dtype', 'f32', '--json'])
+  expect(made.code, made.errors).toBe(0)
+  expect(made.json.dtype).toBe('f32')
+  const { json } = await attune(['inspect', join(dir, 'out'), '--json'])
+  expect(json.attention.map((l: { variant: string }) => l.variant)).toEqual(['mqa', 'mqa', 'gqa', 'gqa', 'gqa'])
+  expect(json.kvBytesPerToken).toBe(128 + 128 + 512 + 256 + 512)
+})
+
+it('by quality: as many layers as the limit allows', async () => {
+  const out = join(await scratch(), 'plan')
+  const { code, json, errors } = await attune([
+    'convert',
+    toy,
+    '--to',
+    'mqa',
+    '--method',
+    'least-squares',
+    '--quality',
+    '1.07',
+    '--out',
+    out,
+    '--json',
+  ])
+  expect(code, errors).toBe(0)
+  const kept = json.quality.filter((p: { kept: boolean }) => p.kept)
+  expect(kept.length).toBeGreaterThan(0)
+  expect(json.report.layers.length).toBe(Math.max(...kept.map((p: { layers: number[] }) => p.layers.length)))
+})
+
+it('an interrupt leaves nothing behind', async () => {
+  const dir = await scratch()
+  const stop = new AbortController()
+  setTimeout(() => stop.abort(), 400)
+  const { code } = await attune(['convert', toy, '--to', 'mqa', '--method', 'least-squares', '--out', join(dir, 'out')], {
+    signal: stop.signal,
+  })
+  expect(code).toBe(130)
+  expect(await readdir(dir)).toEqual([])
+})
+
+it('a folder that holds something else is not touched', async () => {
+  const dir = await scratch()
+  await writeFile(join(dir, 'diary.txt'), 'mine')
+  const { code, errors } = await attune(['convert', toy, '--to', 'mha', '--out', dir])
+  expect(code).toBe(2)
+  expect(errors).toMatch(/not empty/)
+  expect(await readFile(join(dir, 'diary.txt'), 'utf8')).toBe('mine')
+})
