@@ -4,6 +4,8 @@ import type { Display } from './side-by-side.ts'
 import { wrap } from './wrap.ts'
 
 const GAP = 3
+/** Rows that are drawn anew: what scrolled off a low screen could not be. */
+const MOVING = 16
 
 /** Texts beside each other on a terminal, drawn anew as they grow. */
 export function columns(io: Io, paint: Paint, labels: readonly string[]): Display {
@@ -16,15 +18,22 @@ export function columns(io: Io, paint: Paint, labels: readonly string[]): Displa
       .join(' '.repeat(GAP))
       .trimEnd()
   io.out(`${paint.bold(line(labels))}\n${line(labels.map(() => '─'.repeat(width)))}\n`)
+  const draw = (from: (rows: number) => number) => {
+    const cells = texts.map(t => wrap(t, width))
+    const rows = Math.max(...cells.map(c => c.length))
+    const lines: string[] = []
+    for (let r = from(rows); r < rows; r++) lines.push(`\x1b[2K${line(cells.map(c => c[r] ?? ''))}\n`)
+    io.out(`${drawn > 0 ? `\x1b[${drawn}A` : ''}${lines.join('')}`)
+    drawn = lines.length
+  }
   return {
     push(index, text) {
       texts[index] += text
-      const cells = texts.map(t => wrap(t, width))
-      const rows = Math.max(...cells.map(c => c.length))
-      const lines = Array.from({ length: rows }, (_, r) => `\x1b[2K${line(cells.map(c => c[r] ?? ''))}\n`)
-      io.out(`${drawn > 0 ? `\x1b[${drawn}A` : ''}${lines.join('')}`)
-      drawn = rows
+      draw(rows => Math.max(0, rows - MOVING))
     },
-    end: () => io.out('\n'),
+    end() {
+      draw(() => 0)
+      io.out('\n')
+    },
   }
 }

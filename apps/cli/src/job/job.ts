@@ -33,7 +33,10 @@ export interface JobResult {
   readonly measurements: readonly Measurement[]
   readonly points: readonly QualityPoint[]
   readonly plan?: QualityPlan['plan']
+  /** What the models continued. */
   readonly prompt: string
+  /** What the heads were shown. */
+  readonly headPrompt: string
   readonly texts: readonly { readonly label: string; readonly text: string }[]
   readonly headMap?: HeadMap
   /** What was done, in sentences. */
@@ -109,7 +112,8 @@ export async function runJob(context: Context, options: JobOptions): Promise<Job
     measurements,
     points: plan?.points ?? [],
     plan: plan?.plan,
-    prompt: chat ? HEAD_PROMPT : prompt,
+    prompt,
+    headPrompt: HEAD_PROMPT,
     texts: speakers.map((s, i) => ({ label: s.label, text: spoken[i] })),
     headMap: map,
     about,

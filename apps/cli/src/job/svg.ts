@@ -53,9 +53,10 @@ export function scatter(title: string, series: readonly Series[], axes: { x: str
     v =>
       `<line x1="${left}" x2="${width}" y1="${round(y(v))}" y2="${round(y(v))}" class="grid"/>${text(left - 6, y(v) + 4, String(Number(v.toPrecision(1))), 'text-anchor="end"')}`,
   )
-  const below = Array.from({ length: 5 }, (_, i) => (x1 * i) / 4).map(v =>
-    text(x(v), height - 24, Math.round(v).toLocaleString('en'), 'text-anchor="middle"'),
-  )
+  const unit = niceStep(x1 / 5)
+  const below = Array.from({ length: Math.floor(x1 / unit) + 1 }, (_, i) => i * unit)
+    .filter(v => x(v) < width - 24)
+    .map(v => text(x(v), height - 24, v.toLocaleString('en'), 'text-anchor="middle"'))
   const dots = series.map(s => {
     const line =
       s.points.length > 1
@@ -94,6 +95,12 @@ export function heads(title: string, { heads, tokens, keyHeads }: HeadMap): stri
     return `${text(left, top - 5, `head ${h}, keys ${keyHeads[h]}`)}${frame}<g class="heat">${cells.join('')}</g>`
   })
   return picture(across * (side + 12), Math.ceil(heads.length / across) * (side + 26) + 4, title, maps.join(''))
+}
+
+/** 1, 2 or 5 times a power of ten, at least `least`. */
+function niceStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least))
+  return [1, 2, 5, 10].map(f => f * power).find(s => s >= least)!
 }
 
 function legend(series: readonly Series[], left: number): string {
