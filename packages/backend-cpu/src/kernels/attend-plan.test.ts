@@ -80,7 +80,7 @@ describe('attend', () => {
     const huge = Array.from({ length: 9 }, () => table(null, { dtype: 'f32', rank: 1 }))
     expect(why({})).toBeUndefined()
     expect(why({ mass: true, block: 4 }, { blocks: { dtype: 'i32', shape: [5, 4, 2] } })).toMatch(/mass/)
-    expect(why({ weigh: 'sigmoid', lse: true })).toMatch(/lse/)
+    expect(() => why({ weigh: 'sigmoid', lse: true })).toThrow(/lse/)
     expect(why({}, { rotate: { dtype: 'f32', shape: [9] } })).toMatch(/9 frequencies/)
     expect(why({}, packed(q4_0))).toMatch(/k is q4_0/)
     expect(why({}, { q: { dtype: 'f16' } })).toMatch(/queries are f16/)

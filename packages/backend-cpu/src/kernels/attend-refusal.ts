@@ -13,7 +13,6 @@ export function attendRefusal(sig: Sig<AttendAttrs>): string | undefined {
   const { attrs } = sig
   const o = attendViews(sig)
   if (attrs.mass && o.blocks) return "slots' weights (mass) under block lists are not fused"
-  if (attrs.weigh === 'sigmoid' && attrs.lse) return 'sigmoid weights have no lse'
   if (o.q.dtype !== 'f32') return `queries are ${storageName(o.q.dtype)}, not f32`
   if (o.slots >= MAX_INTEGER || capacity(o.tokens) >= MAX_INTEGER) return `rows ride in f32, exact to 2^24; there may be ${o.slots} slots`
   return widths(o) ?? rowLayout('k', o.k, o.dK) ?? (o.v && rowLayout('v', o.v, o.dV)) ?? layouts(o) ?? lists(o, attrs) ?? programs(sig)
