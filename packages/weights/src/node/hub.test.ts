@@ -96,7 +96,7 @@ describe('openModel from a hub', () => {
   it('starts again when the server ignores the range or refuses it', async () => {
     const cut = (answer: import('node:http').ServerResponse) => {
       answer.writeHead(200, { 'content-length': weights.length })
-      answer.write(weights.subarray(0, 1000), () => setTimeout(() => answer.destroy(), 50))
+      answer.write(weights.subarray(0, 1000), () => setTimeout(() => answer.destroy(), 400))
     }
     server.on(WEIGHTS, (request, answer, times) => {
       if (times === 0) return cut(answer)
