@@ -1,22 +1,42 @@
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build } from 'vite'
+import { build, preview } from 'vite'
 import { root } from '../lib/workspace.mjs'
+import { type Served, serve } from './serve.ts'
 
 export type Bundler = 'esbuild' | 'Vite'
 
-/** A folder in which packages resolve; the caller removes it. */
-export async function pageFolder(): Promise<string> {
+export interface Bundle {
+  readonly bundler: Bundler
+  /** Made for it; the caller removes it. */
+  readonly folder: string
+  /** What the bundler made, ready to be served. */
+  readonly output: string
+}
+
+/** Bundles the page from the packages' source, with what the README of backend-cpu says for this bundler. `model` is served as /model. */
+export async function bundle(bundler: Bundler, model: string): Promise<Bundle> {
+  const folder = await pageFolder(model)
+  const output = await (bundler === 'Vite' ? bundleWithVite(folder) : bundleWithEsbuild(folder))
+  return { bundler, folder, output }
+}
+
+/** Serves the bundle; an isolated one of Vite's by Vite itself, with the headers that the README has in its config. */
+export async function host({ bundler, folder, output }: Bundle, isolated: boolean): Promise<Served> {
+  if (bundler === 'esbuild' || !isolated) return serve(output, isolated)
+  const server = await preview({ root: folder, logLevel: 'warn', preview: { host: '127.0.0.1', port: 0 } })
+  return { url: server.resolvedUrls!.local[0], close: () => server.close() }
+}
+
+/** A folder in which packages resolve, with the page and a model for it under /model. */
+async function pageFolder(model: string): Promise<string> {
   await mkdir(join(root, 'internal/.cache'), { recursive: true })
   const folder = await mkdtemp(join(root, 'internal/.cache/page-'))
   await writeFile(join(folder, 'page.ts'), "import '../../browser/page.ts'\n")
+  await cp(model, join(folder, 'public/model'), { recursive: true })
   return folder
 }
-
-/** Bundles the page from the packages' source, with what the README of backend-cpu says for this bundler. Returns the folder to serve. */
-export const bundle = (folder: string, bundler: Bundler): Promise<string> =>
-  bundler === 'Vite' ? bundleWithVite(folder) : bundleWithEsbuild(folder)
 
 async function bundleWithEsbuild(folder: string): Promise<string> {
   const code = (await readmeCode('build.mjs')).replace('bundle: true', "bundle: true, conditions: ['attune-source']")

@@ -7,11 +7,10 @@ import type { Browser, Page as Tab } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { root } from '../lib/workspace.mjs'
 import { type Answer, answer, load } from './answer.ts'
-import { type Bundler, bundle, pageFolder } from './bundle.ts'
+import { type Bundle, type Bundler, bundle, host } from './bundle.ts'
 import { launchChromium, whyNoChromium } from './chromium.ts'
 import type { Page } from './page.ts'
 import { watchQueue } from './run-queue.ts'
-import { serve } from './serve.ts'
 
 const minutes = 60_000
 const fixture = join(root, 'packages/models/test/fixtures/llama-gqa-tied')
@@ -21,10 +20,8 @@ const bundlers: Bundler[] = ['esbuild', 'Vite']
 let golden: { inputs: { A: { input_ids: number[][] } }; greedy: { ids: number[] }; logit_absmax_B: number }
 let oracle: Float32Array
 let node: Answer
-let folder: string
 let browser: Browser
-const bundles = new Map<Bundler, string>()
-const servers: { close(): void }[] = []
+const bundles = new Map<Bundler, Bundle>()
 
 /** A test that says why where there is no browser. */
 const inBrowser = (name: string, body: () => Promise<void>) =>
@@ -38,15 +35,13 @@ beforeAll(async () => {
   golden = JSON.parse(await readFile(join(fixture, 'golden.json'), 'utf8'))
   oracle = await logitsOf('golden.safetensors')
   node = await answerInNode()
-  folder = await pageFolder()
-  for (const bundler of bundlers) bundles.set(bundler, await bundle(folder, bundler))
+  for (const bundler of bundlers) bundles.set(bundler, await bundle(bundler, fixture))
   browser = await launchChromium()
 }, 10 * minutes)
 
 afterAll(async () => {
   await browser?.close()
-  for (const server of servers) server.close()
-  if (folder) await rm(folder, { recursive: true, force: true })
+  for (const { folder } of bundles.values()) await rm(folder, { recursive: true, force: true })
 }, minutes)
 
 async function logitsOf(file: string): Promise<Float32Array> {
@@ -68,26 +63,29 @@ async function answerInNode(): Promise<Answer> {
 
 /** Opens the page; an error that it did not catch fails the test. */
 async function onPage(bundler: Bundler, isolated: boolean, body: (tab: Tab) => Promise<void>): Promise<void> {
-  const server = await serve({ '/model/': fixture, '/': bundles.get(bundler)! }, isolated)
-  servers.push(server)
+  const server = await host(bundles.get(bundler)!, isolated)
   const tab = await browser.newPage()
   tab.setDefaultTimeout(5 * minutes)
   const errors: string[] = []
   tab.on('pageerror', error => errors.push(String(error)))
   tab.on('console', message => message.type() === 'error' && errors.push(message.text()))
-  await tab.goto(`${server.url}index.html`)
-  await tab.waitForFunction(() => 'page' in globalThis)
-  await body(tab)
-  expect(errors).toEqual([])
-  await tab.close()
+  try {
+    await tab.goto(server.url)
+    await tab.waitForFunction(() => 'page' in globalThis)
+    await body(tab)
+    expect(errors).toEqual([])
+  } finally {
+    await tab.close()
+    await server.close()
+  }
 }
 
 for (const bundler of bundlers) {
   inBrowser(`what ${bundler} makes of the page imports nothing from Node`, async () => {
-    const scripts = (await readdir(bundles.get(bundler)!, { recursive: true })).filter(name => name.endsWith('.js'))
+    const { output } = bundles.get(bundler)!
+    const scripts = (await readdir(output, { recursive: true })).filter(name => name.endsWith('.js'))
     expect(scripts.length).toBeGreaterThan(1)
-    for (const name of scripts)
-      expect(await readFile(join(bundles.get(bundler)!, name), 'utf8')).not.toMatch(/(from|import|require)\s*\(?\s*["'`]node:/)
+    for (const name of scripts) expect(await readFile(join(output, name), 'utf8')).not.toMatch(/(from|import|require)\s*\(?\s*["'`]node:/)
   })
 
   inBrowser(`an isolated page of ${bundler} computes with threads and gives the tokens of Node`, () =>

@@ -11,14 +11,19 @@ const types: Record<string, string> = {
 }
 const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
-/** Serves files of `folders` (path prefix → folder) on the loopback, with ranges; `isolated`: with the headers that let workers share memory. */
-export async function serve(folders: Readonly<Record<string, string>>, isolated: boolean): Promise<{ url: string; close(): void }> {
+export interface Served {
+  /** Ends with a slash. */
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Serves a folder on the loopback, with ranges; `isolated`: with the headers that let workers share memory. */
+export async function serve(folder: string, isolated: boolean): Promise<Served> {
   const server = createServer(async (request, response) => {
     const headers: Record<string, string> = isolated ? { ...isolation } : {}
-    const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname))
-    const prefix = Object.keys(folders).find(p => path.startsWith(p))
+    const path = normalize(decodeURIComponent(new URL(request.url!, 'http://x').pathname)).replace(/\/$/, '/index.html')
     try {
-      const bytes = await readFile(join(folders[prefix!], path.slice(prefix!.length)))
+      const bytes = await readFile(join(folder, path))
       headers['content-type'] = types[extname(path)] ?? 'application/octet-stream'
       const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')
       if (!range) return response.writeHead(200, headers).end(bytes)
@@ -32,9 +37,10 @@ export async function serve(folders: Readonly<Record<string, string>>, isolated:
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    close() {
-      server.close()
-      server.closeAllConnections()
-    },
+    close: () =>
+      new Promise(done => {
+        server.close(() => done())
+        server.closeAllConnections()
+      }),
   }
 }

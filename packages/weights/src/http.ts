@@ -73,10 +73,14 @@ export function reasonOf(error: unknown): string {
 async function fillFrom(answer: Response, target: Uint8Array, signal: AbortSignal | undefined, name: string): Promise<number> {
   let at = 0
   try {
-    for await (const piece of answer.body as unknown as AsyncIterable<Uint8Array>) {
-      if (at + piece.length > target.length) return at + piece.length
-      target.set(piece, at)
-      at += piece.length
+    const reader = answer.body!.getReader() // not every browser iterates a stream
+    for (let { value } = await reader.read(); value; { value } = await reader.read()) {
+      if (at + value.length > target.length) {
+        await reader.cancel()
+        return at + value.length
+      }
+      target.set(value, at)
+      at += value.length
     }
   } catch (cause) {
     if (signal?.aborted) throw abortError(signal, `fetching ${name}`)
