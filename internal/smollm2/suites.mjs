@@ -1,0 +1,16 @@
+/**
+ * Every suite by name. Each gets a report and the way to a loaded model.
+ * @type {Record<string, () => Promise<{ check(t: import('./report.mjs').Report, lab: import('./lab.mjs').Lab): Promise<void> }>>}
+ */
+export const suites = {
+  tokenizer: () => import('./checks/tokenizer.mjs'),
+  golden: () => import('./checks/golden.mjs'),
+  perplexity: () => import('./checks/perplexity.mjs'),
+  packed: () => import('./checks/packed.mjs'),
+  decode: () => import('./checks/decode.mjs'),
+  kernels: () => import('./checks/kernels.mjs'),
+  bitwise: () => import('./checks/bitwise.mjs'),
+  pieces: () => import('./checks/pieces.mjs'),
+  loop: () => import('./checks/loop.mjs'),
+  speed: () => import('./checks/speed.mjs'),
+}
