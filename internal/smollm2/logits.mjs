@@ -14,7 +14,9 @@ export async function eachLogits(runner, ids, visit, pieces) {
     let at = 0
     for (const n of pieces ?? [ids.length]) {
       const start = at
-      await runner.feed(sequence, ids.slice(at, at + n), allLogits, async (r, from, to) => rows(await r.read('logits'), start + from, to - from, visit))
+      await runner.feed(sequence, ids.slice(at, at + n), allLogits, async (r, from, to) =>
+        rows(await r.read('logits'), start + from, to - from, visit),
+      )
       at += n
     }
   } finally {

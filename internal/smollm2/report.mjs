@@ -60,7 +60,8 @@ export class Report {
 }
 
 /** @param {unknown} x */
-const show = x => (typeof x !== 'number' ? String(x) : Number.isInteger(x) ? String(x) : Math.abs(x) < 1e-3 ? x.toExponential(2) : String(+x.toPrecision(6)))
+const show = x =>
+  typeof x !== 'number' ? String(x) : Number.isInteger(x) ? String(x) : Math.abs(x) < 1e-3 ? x.toExponential(2) : String(+x.toPrecision(6))
 
 function machine() {
   const info = readText('/proc/cpuinfo')

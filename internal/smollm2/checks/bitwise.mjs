@@ -59,6 +59,10 @@ async function companions(t, weights, model, prompts) {
     )
   for (const s of sequences) runner.close(s)
   const differ = prompts.map((_, i) => single[i].filter((h, k) => h !== together[i][k]).length)
-  t.equal(`${weights}: rows that change in a batch of unequal lengths`, differ.reduce((a, b) => a + b, 0), 0)
+  t.equal(
+    `${weights}: rows that change in a batch of unequal lengths`,
+    differ.reduce((a, b) => a + b, 0),
+    0,
+  )
   t.samples[`${weights} companions`] = { lengths: prompts.map(p => p.length), differ }
 }

@@ -6,6 +6,7 @@ export async function check(t, lab) {
     const model = await lab.load({ weights })
     const { runner } = model
     const count = counted(model.device)
+    /** @type {{ bucket: string, recorded: number, loaded: number, allocated: number, edge: boolean, id: number }[]} */
     const steps = []
     const prompt = oracle('golden.json.gz').prompts.chat.input_ids
     const session = model.session()
@@ -23,7 +24,8 @@ export async function check(t, lab) {
       last = now
     }
     const inside = steps.filter(s => !s.edge)
-    const sum = (/** @type {typeof steps} */ list, /** @type {'recorded' | 'loaded' | 'allocated'} */ key) => list.reduce((n, s) => n + s[key], 0)
+    const sum = (/** @type {typeof steps} */ list, /** @type {'recorded' | 'loaded' | 'allocated'} */ key) =>
+      list.reduce((n, s) => n + s[key], 0)
     t.equal(`${weights}: tokens`, steps.length, 300)
     // The first token's step also counts the prompt's recording.
     t.atMost(`${weights}: decode recordings`, sum(steps.slice(1), 'recorded') + 1, 3)

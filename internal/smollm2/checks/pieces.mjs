@@ -1,7 +1,6 @@
-import { Runner } from '@attune/models'
+import { allLogits, Runner } from '@attune/models'
 import { eachLogits, largestDifference, rows } from '../logits.mjs'
 import { oracle } from '../oracle.mjs'
-import { allLogits } from '@attune/models'
 
 /** Summation order differs between sizes of steps; logits are up to 30, the float32 noise of the oracle itself is 3e-5. */
 const tolerance = 5e-4

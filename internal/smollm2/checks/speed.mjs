@@ -9,7 +9,9 @@ export async function check(t, lab) {
   t.note('load average before', os.loadavg()[0])
   for (const weights of ['f32', 'as-stored'])
     for (const threads of ['1', '2']) {
-      const { stdout } = await promisify(execFile)(process.execPath, [script, lab.device, lab.model, weights, threads], { maxBuffer: 1 << 24 })
+      const { stdout } = await promisify(execFile)(process.execPath, [script, lab.device, lab.model, weights, threads], {
+        maxBuffer: 1 << 24,
+      })
       const s = JSON.parse(stdout)
       const name = `${weights}, ${threads} thread${threads === '1' ? '' : 's'}`
       t.note(`${name}: load`, s.loadMs, ' ms')

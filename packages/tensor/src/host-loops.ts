@@ -48,6 +48,10 @@ export function loopsLaunch(node: Node, inputs: Binding[], outputs: Binding[]): 
 export function readDense({ dtype, shape, strides, offset }: Layout, bytes: Uint8Array, n: LengthValues): Dense {
   const sizes = shape.map(d => resolve(d, n))
   const data = alloc(isCodec(dtype) ? 'f32' : dtype, product(sizes))
+  if (data.length > 0 && !isCodec(dtype) && dtype !== 'f16' && dtype !== 'bf16' && isDense(sizes, strides)) {
+    data.set(words(dtype, bytes).subarray(offset, offset + data.length))
+    return { dtype, shape: sizes, data }
+  }
   const get = reader(dtype, bytes)
   walk(sizes, strides, offset, (at, i) => {
     data[i] = get(at)
@@ -70,6 +74,16 @@ export function writeDense({ dtype, shape, strides, offset }: Layout, data: Arra
   }
   const set = writer(dtype, bytes)
   walk(sizes, strides, offset, (at, i) => set(at, data[i]))
+}
+
+/** Whether row-major order is the order in memory. */
+function isDense(sizes: readonly number[], strides: readonly number[]): boolean {
+  let step = 1
+  for (let i = sizes.length - 1; i >= 0; i--) {
+    if (sizes[i] > 1 && strides[i] !== step) return false
+    step *= sizes[i]
+  }
+  return true
 }
 
 function walk(sizes: readonly number[], strides: readonly number[], offset: number, f: (at: number, i: number) => void): void {
