@@ -14,6 +14,15 @@ INL int64_t imax(int64_t a, int64_t b) { return a > b ? a : b; }
 INL int64_t cdiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 INL int64_t up(int64_t a, int64_t b) { return cdiv(a, b) * b; }
 
+// Asks for the cache line at p, which must be inside the operand: WebAssembly has no prefetch and loads it.
+INL void fetch(const void *p) {
+#ifdef __wasm__
+  (void)*(const volatile uint8_t *)p;
+#else
+  __builtin_prefetch(p);
+#endif
+}
+
 // params: n, k, a's stride along k, b's strides along n and k, count of row axes, count of batch axes, then per row axis
 // (size, a stride, out stride) and per batch axis (size, a stride, b stride, out stride), innermost last; strides in elements.
 struct Product {

@@ -124,15 +124,16 @@ template <int R, class T> INL void straight(const Product &p, const Block &block
     int64_t n = block.cols - j;
     if (n < W) j -= W - n, n = W; // the last columns once more: cheaper than a ragged panel
     const T *base = b + j * p.bn;
+    // The W rows lie one after the other: fetch the next W in one stream while reading these in W short ones.
+    const bool dense = p.bn >= p.k;
+    const char *next = (const char *)(base + (n >= 2 * W ? W * p.bn : 0));
     V total[R];
     for (int64_t k0 = 0; k0 < p.k; k0 += kc) {
       int64_t end = imin(k0 + kc, p.k), q = k0;
       V s[R][4];
       UNROLL for (int i = 0; i < R; i++) UNROLL for (int v = 0; v < 4; v++) s[i][v] = vzero();
       for (; q + 8 <= end; q += 8) {
-        // The W rows lie one after the other: fetch the next W in one stream while reading these in W short ones.
-        const char *next = (const char *)(base + W * p.bn) + q * W * sizeof(T);
-        UNROLL for (size_t at = 0; at < 8 * W * sizeof(T); at += 64) __builtin_prefetch(next + at);
+        if (dense) UNROLL for (size_t at = 0; at < 8 * W * sizeof(T); at += 64) fetch(next + q * W * sizeof(T) + at);
         UNROLL for (int v = 0; v < 4; v++) {
           V x, y;
           rows8(base + v * p.bn + q, p.bn, x, y);

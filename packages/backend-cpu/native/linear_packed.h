@@ -37,13 +37,14 @@ INL void put(float *out, V sum, const float *bias, int64_t skip, int64_t n) {
 struct Panel {
   const uint8_t *first;
   int64_t stride, skip, n;
+  const uint8_t *next; // where the next W rows lie one after the other, to be fetched meanwhile; or null
 };
 template <int R, class F> INL void straight(const Panel &w, int64_t blocks, const Row *x, float *const *out, const float *bias) {
   V sum[R];
   UNROLL for (int i = 0; i < R; i++) sum[i] = vzero();
   for (int64_t b = 0; b < blocks; b++) {
-    const uint8_t *at = w.first + b * F::bytes, *next = w.first + W * w.stride + b * W * F::bytes;
-    UNROLL for (int i = 0; i < W * F::bytes; i += 64) __builtin_prefetch(next + i);
+    const uint8_t *at = w.first + b * F::bytes;
+    if (w.next) UNROLL for (int i = 0; i < W * F::bytes; i += 64) fetch(w.next + b * W * F::bytes + i);
     Weights block;
     read<F>(at, w.stride, block);
     UNROLL for (int i = 0; i < R; i++) sum[i] = add<F>(sum[i], block, block.w, x[i], b);
@@ -90,7 +91,8 @@ template <class F> static void run(const Launch &l, int64_t chunk, uint8_t *scra
   for (int64_t j = 0; j < block.cols; j += step) {
     int64_t n = imin(block.cols - j, step), skip = imax(0, block.col + j + step - p.n);
     const float *add = bias ? bias + j : nullptr;
-    Panel panel{l.p<uint8_t>(1) + (block.col + j - skip) * stride, step == 1 ? 0 : stride, skip, n};
+    Panel panel{l.p<uint8_t>(1) + (block.col + j - skip) * stride, step == 1 ? 0 : stride, skip, n, nullptr};
+    if (block.cols - j >= 2 * W && stride >= blocks * F::bytes) panel.next = panel.first + W * stride;
     if (p.rows <= few) {
       Row x[few] = {row(0), row(imin(1, block.rows - 1)), row(imin(2, block.rows - 1)), row(block.rows - 1)};
       float *to[few];

@@ -15,11 +15,9 @@ namespace quant {
 #if defined(__AVX2__) || defined(__ARM_NEON) || defined(__wasm_relaxed_simd__)
 #define ATTUNE_BYTES 1
 typedef int8_t X;
-static const int vectors = 8; // of weights per block
 #else
 #define ATTUNE_BYTES 0
 typedef int16_t X;
-static const int vectors = 16;
 #endif
 
 // One quantised row: scales, Σq, scale · Σq of its blocks, then 64 bytes of values a block, in either kind.
@@ -63,9 +61,13 @@ struct Q4_0 { static constexpr int bytes = 18, head = 2, bits = 4; static conste
 struct Q4_1 { static constexpr int bytes = 20, head = 4, bits = 4; static constexpr bool min = true; };
 struct Q8_0 { static constexpr int bytes = 34, head = 2, bits = 8; static constexpr bool min = false; };
 
-// A block of W rows.
+// A block of W rows. Eight vectors of bytes; or sixteen, of words or of nibbles.
 struct Weights {
-  VI w[vectors];
+#if ATTUNE_BYTES && !defined(__wasm_relaxed_simd__)
+  VI w[8];
+#else
+  VI w[16];
+#endif
   V d, m;
 };
 
@@ -87,8 +89,10 @@ INL V halves(VI h) {
 #elif defined(__ARM_NEON)
   return (V)vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32((uint32x4_t)h)));
 #else
-  VI m = (h & 0x7fff) << 13, s = (h & 0x8000) << 16, f = bits(vbits(m) * vset(5192296858534827628530496329220096.0f));
-  return vbits(visel((h & 0x7c00) == viset(0x7c00), m | 0x7f800000, f) | s);
+  // Not by a product with 2^112: processors are slow at the subnormal numbers it starts from.
+  VI m = h & 0x7fff, normal = (m << 13) + (112 << 23) + ((m > 0x7bff) & (112 << 23));
+  V tiny = vbits(m + (126 << 23)) - vset(0.5f);
+  return vbits(visel(m < 0x400, bits(tiny), normal) | ((h & 0x8000) << 16));
 #endif
 }
 
@@ -112,6 +116,9 @@ template <class F> INL void read(const uint8_t *p, int64_t s, Weights &to) {
   else UNROLL for (int i = 0; i < 8; i++) {
 #ifdef __AVX512VNNI__
     to.w[i] = t[i] ^ (int32_t)0x80808080; // value + 128
+#elif defined(__wasm_relaxed_simd__) // one factor of its products must be 0 … 127: value + 128 as two nibbles
+    VI shifted = t[i] ^ (int32_t)0x80808080;
+    to.w[i] = shifted & 0x0f0f0f0f, to.w[8 + i] = (shifted >> 4) & 0x0f0f0f0f;
 #else
     to.w[i] = t[i];
 #endif
@@ -174,16 +181,11 @@ template <class F> INL VI dot(const VI *w, const X *q) {
   return r + (VI)vpaddq_s32(low, high);
 #endif
 #elif defined(__wasm_relaxed_simd__)
-  // The second operand must be 0 … 127: a signed weight + 128 goes as its two nibbles.
-  v128_t s = wasm_i16x8_splat(0), high = s;
+  v128_t s = wasm_i16x8_splat(0), high = s; // eight products of at most 2 · 15 · 127 fit 16 bits
   UNROLL for (int i = 0; i < 8; i++) {
-    v128_t v = (v128_t)w[i], x = (v128_t)lanes(q + 4 * i);
-    if constexpr (F::bits == 8) {
-      v = wasm_v128_xor(v, wasm_i8x16_splat((int8_t)0x80));
-      high = wasm_i16x8_add(high, wasm_i16x8_relaxed_dot_i8x16_i7x16(x, wasm_u8x16_shr(v, 4)));
-      v = wasm_v128_and(v, wasm_i8x16_splat(15));
-    }
-    s = wasm_i16x8_add(s, wasm_i16x8_relaxed_dot_i8x16_i7x16(x, v)); // eight of them fit 16 bits
+    v128_t x = (v128_t)lanes(q + 4 * i);
+    s = wasm_i16x8_add(s, wasm_i16x8_relaxed_dot_i8x16_i7x16(x, (v128_t)w[i]));
+    if constexpr (F::bits == 8) high = wasm_i16x8_add(high, wasm_i16x8_relaxed_dot_i8x16_i7x16(x, (v128_t)w[8 + i]));
   }
   VI r = (VI)wasm_i32x4_extadd_pairwise_i16x8(s);
   if constexpr (F::bits == 8) return r + ((VI)wasm_i32x4_extadd_pairwise_i16x8(high) << 4);
