@@ -78,7 +78,7 @@ export async function convertAll(model: Model, plans: readonly Plan[], options: 
     }
     await walk(model, walked, async v => {
       let form: LayerForm | undefined
-      for (const job of jobs) form = await job.visit(v, windows.heldOut.length > 0)
+      for (const job of jobs) form = await job.visit(v, windows.heldOut.length > 0, options.signal)
       return options.sequential ? form : undefined
     })
   }
@@ -132,13 +132,13 @@ class Job {
     return [...new Set([...this.routes.values()].flatMap(r => r.steps.map(s => s.bridge.name)))]
   }
 
-  async visit(v: Visit, measure: boolean): Promise<LayerForm | undefined> {
+  async visit(v: Visit, measure: boolean, signal?: AbortSignal): Promise<LayerForm | undefined> {
     const route = this.routes.get(v.index)
     if (!route) return undefined
     const figures: Record<string, number> = {}
     let form = await formBy(route, this.entries.get(v.index)!, v, this.seed, figures)
     if (this.#fitted.has(v.index)) {
-      const fitted = await fitOutput(this.model, v, form)
+      const fitted = await fitOutput(this.model, v, form, signal)
       form = fitted.form
       Object.assign(figures, fitted.figures)
     }

@@ -62,7 +62,7 @@ describe('an exported folder', () => {
       kvHeadsInFiles: 4,
       layers: [{ variant: 'mqa' }, { variant: 'gqa' }, { variant: 'mha' }],
       calibration: { tokens: 64, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
-      source: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      source: { name: 'llama-gqa-tied', sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
     })
     expect(record).toEqual(again.conversion)
   })

@@ -63,7 +63,7 @@ export async function exportModel(
   const record: ConversionRecord = {
     format: CONVERSION_FORMAT,
     source: {
-      name: source.name,
+      name: plainName(source.name),
       files: source.files,
       ...(options.hashes === false ? {} : { sha256: await tensorsHash(source, signal) }),
     },
@@ -116,6 +116,9 @@ function sorted(x: unknown): unknown {
       .map(([k, v]) => [k, sorted(v)]),
   )
 }
+
+/** Where the source lay on this machine is nobody else's business. */
+const plainName = (name: string): string => (/^[./~]|\\|:/.test(name) ? (name.split(/[/\\]/).filter(Boolean).pop() ?? name) : name)
 
 /** f32 where anything is packed; else the type of most of the source's numbers. */
 function dtypeOf({ tensors }: Checkpoint): ExportDType {

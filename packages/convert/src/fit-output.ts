@@ -3,6 +3,7 @@ import type { Model } from '@attune/models'
 import { type LinearSpec, size } from '@attune/nn'
 import { AttuneError, Constant } from '@attune/tensor'
 import { decode } from '@attune/weights'
+import { breathe, PIECE } from './breathe.ts'
 import type { PlanEntry } from './plan.ts'
 import type { Route } from './route.ts'
 import type { LayerForm, Visit } from './walk.ts'
@@ -30,7 +31,12 @@ export function fitsOutput({ spec, variants }: Model, entry: PlanEntry, route: R
  * (ridge regression towards the projection it has): what the heads no longer say in their own place is taken from where it is said.
  * A part of the tokens is kept out of the regression and decides how far to go its way, so that it never makes things worse there.
  */
-export async function fitOutput(model: Model, v: Visit, form: LayerForm): Promise<{ form: LayerForm; figures: Record<string, number> }> {
+export async function fitOutput(
+  model: Model,
+  v: Visit,
+  form: LayerForm,
+  signal?: AbortSignal,
+): Promise<{ form: LayerForm; figures: Record<string, number> }> {
   const { dim } = model.spec
   const o = form.values.get('attention.o')!
   const width = o.weight.shape[1]
@@ -40,17 +46,21 @@ export async function fitOutput(model: Model, v: Visit, form: LayerForm): Promis
   const slices = Array.from({ length: Math.ceil(width / dim) }, (_, s) => selecting(form, s, dim, width))
   const total = v.calibrationTokens
   let seen = 0
-  await v.eachCalibration(slices, (source, parts) => {
+  await v.eachCalibration(slices, async (source, parts) => {
     const tokens = source.length / dim
     const [heads, wanted] = [joined(parts, tokens, dim, width), without(source, bias, dim)]
     const cut = Math.max(0, Math.min(tokens, Math.floor(total * (1 - JUDGES)) - seen))
-    fitting.add(rowsOf(heads, 0, cut), rowsOf(wanted, 0, cut))
-    judging.add(rowsOf(heads, cut, tokens), rowsOf(wanted, cut, tokens))
+    for (let from = 0; from < tokens; from += PIECE) {
+      const to = Math.min(tokens, from + PIECE)
+      fitting.add(rowsOf(heads, from, Math.min(cut, to)), rowsOf(wanted, from, Math.min(cut, to)))
+      judging.add(rowsOf(heads, Math.max(cut, from), to), rowsOf(wanted, Math.max(cut, from), to))
+      await breathe(signal)
+    }
     seen += tokens
   })
-  const trial = fitting.change(weight)
-  const step = judging.bestStep(weight, trial)
-  const change = fitting.and(judging).change(weight)
+  const trial = await fitting.change(weight, signal)
+  const step = await judging.bestStep(weight, trial, signal)
+  const change = await fitting.and(judging).change(weight, signal)
   const fitted = Float32Array.from(weight, (x, i) => x + step * change.data[i])
   const next = new Constant('f32', [dim, width], new Uint8Array(fitted.buffer), o.weight.name)
   return {
@@ -68,7 +78,7 @@ class Normal {
     this.#cross = cross
   }
   add(heads: Rows, wanted: Rows): void {
-    if (heads.rows === 0) return
+    if (heads.rows <= 0) return
     gram(heads, this.#heads)
     addTo(this.#cross, matmul(heads, wanted, { transA: true }))
   }
@@ -79,18 +89,22 @@ class Normal {
     return sum
   }
   /** Change of the projection (dim, width) that the regression asks for. */
-  change(weight: Float32Array): Matrix {
+  async change(weight: Float32Array, signal?: AbortSignal): Promise<Matrix> {
     const n = this.#heads.rows
     let energy = 0
     for (let i = 0; i < n; i++) energy += this.#heads.data[i * n + i]
     if (energy === 0) return matrix(this.#cross.cols, n)
-    const b = ridge({ xx: this.#heads, xy: this.#residual(weight) }, (RIDGE * energy) / n)
+    const xy = this.#residual(weight)
+    await breathe(signal)
+    const b = ridge({ xx: this.#heads, xy }, (RIDGE * energy) / n)
+    await breathe(signal)
     return transpose(b)
   }
   /** How far in the direction of a change the squared error here still falls, from 0 to 1. */
-  bestStep(weight: Float32Array, change: Matrix): number {
+  async bestStep(weight: Float32Array, change: Matrix, signal?: AbortSignal): Promise<number> {
     const n = this.#heads.rows
     const moved = matmul(change, this.#heads) // (dim, width)
+    await breathe(signal)
     const residual = this.#residual(weight)
     let [slope, curve] = [0, 0]
     for (let r = 0; r < change.rows; r++)
@@ -115,7 +129,7 @@ interface Rows {
 const rowsOf = ({ cols, data }: Rows, from: number, to: number): Rows => ({
   rows: to - from,
   cols,
-  data: data.subarray(from * cols, to * cols),
+  data: data.subarray(from * cols, Math.max(from, to) * cols),
 })
 
 /** The form with an output projection that hands on a slice of the mixed heads. */

@@ -2,7 +2,8 @@ import type { Calibration } from '@attune/attention'
 import { gram as addGram, type Matrix, matrix } from '@attune/linalg'
 import type { LayerSpec, Model } from '@attune/models'
 import { type ParamValues, underPrefix } from '@attune/nn'
-import { AttuneError, type Device } from '@attune/tensor'
+import type { Device } from '@attune/tensor'
+import { breathe, PIECE } from './breathe.ts'
 import { LayerRunner } from './layer-graph.ts'
 import { memoryStream, type StreamStore } from './stream.ts'
 
@@ -22,7 +23,7 @@ export interface Visit extends LayerForm {
    * Attention outputs (tokens, dim) of each calibration window, of the source and of other forms, given the source's inputs; only
    * where the visit asked to `compare`.
    */
-  eachCalibration(forms: readonly LayerForm[], use: (source: Float32Array, others: readonly Float32Array[]) => void): Promise<void>
+  eachCalibration(forms: readonly LayerForm[], use: (source: Float32Array, others: readonly Float32Array[]) => Promise<void>): Promise<void>
   /** ‖output − source's output‖ / ‖source's output‖ of the attention on held-out tokens, given the source's inputs. */
   measure(form: LayerForm): Promise<number>
 }
@@ -114,8 +115,7 @@ async function walkLayer(
           const x = await store.get(w)
           const made: Float32Array[] = []
           for (const other of others) made.push((await other(x)).mixed)
-          use(await store.get(beside + w), made)
-          await new Promise(r => setTimeout(r))
+          await use(await store.get(beside + w), made)
         }
       })
     const calibrationTokens = calibration.reduce((n, ids) => n + ids.length, 0)
@@ -124,9 +124,6 @@ async function walkLayer(
   })
   if (goOn) await runner.layer(goOn.layer, goOn.values, ['output'], next)
 }
-
-/** Tokens per addition: short enough to leave the event loop free. */
-const PIECE = 128
 
 /** Σ [x 1]ᵀ[x 1] in float64. */
 class Moments {
@@ -139,12 +136,11 @@ class Moments {
     const { dim } = this
     const tokens = x.length / dim
     for (let from = 0; from < tokens; from += PIECE) {
-      if (signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the conversion was aborted', {}, signal.reason)
       const rows = Math.min(PIECE, tokens - from)
       const data = new Float32Array(rows * (dim + 1)).fill(1)
       for (let r = 0; r < rows; r++) data.set(x.subarray((from + r) * dim, (from + r + 1) * dim), r * (dim + 1))
       addGram({ rows, cols: dim + 1, data }, this.#sum)
-      await new Promise(r => setTimeout(r))
+      await breathe(signal)
     }
     this.#tokens += tokens
   }
