@@ -51,13 +51,13 @@ describe('calibrated conversions', () => {
     }
   })
   it('fit the output projection, also where heads are wider than the model, and gain by it', async () => {
-    const one = (method: string, fit?: 'output' | 'none'): Plan => ({ layers: [{ layers: '1', to: 'mqa', method, fit }] })
+    const one = (method: string, fit?: 'output' | 'none'): Plan => ({ layers: [{ layers: '0', to: 'mqa', method, fit }] })
     for (const name of ['llama-gqa-tied', 'llama-untied-bias']) {
       const { model } = await fixture(name)
       const [none, output, onTop] = await convertAll(model, [one('least-squares', 'none'), one('least-squares'), one('mean', 'output')], {
         ...calibrated,
-        calibration: someIds(192),
-        heldOut: someIds(192),
+        calibration: someIds(320),
+        heldOut: someIds(320),
       })
       expect(meanError(output.report)).toBeLessThan(meanError(none.report)!)
       expect(output.report.layers[0].path).toEqual(['least-squares', 'fit output'])
