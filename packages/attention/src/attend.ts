@@ -2,9 +2,16 @@ import { type AttendOptions, type AttendResult, attendOf } from '@attune/ops'
 import type { Tensor } from '@attune/tensor'
 import type { Past } from './state.ts'
 
-/** Attention of q (N, H, d) over what a state remembers; K and V are its parts `k` and `v` unless named otherwise. */
-export function attend(q: Tensor, past: Past, options: AttendOptions & { keys?: string; values?: string } = {}): AttendResult {
-  const { keys = 'k', values = 'v', ...rest } = options
+export interface AttendPastOptions extends AttendOptions {
+  /** Parts that hold keys and values, `k` and `v` by default. */
+  readonly keys?: string
+  readonly values?: string
+  /** A learned logit per query head (H) that takes weight but gives no value. */
+  readonly sink?: Tensor
+}
+
+/** Attention of q (N, H, d) over what a state remembers. */
+export function attend(q: Tensor, past: Past, { keys = 'k', values = 'v', sink, ...options }: AttendPastOptions = {}): AttendResult {
   const { tokens } = past
   return attendOf(
     {
@@ -16,7 +23,8 @@ export function attend(q: Tensor, past: Past, options: AttendOptions & { keys?: 
       qRow: tokens.row,
       qPosition: tokens.position,
       kRow: past.rows?.[keys],
+      sink,
     },
-    rest,
+    options,
   )
 }
