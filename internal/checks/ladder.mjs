@@ -56,7 +56,7 @@ function ofManifest({ name, dependencies, development }) {
 function ofSource({ name, dependencies, uses }) {
   const may = allowed(short(name))
   if (!may) return []
-  return uses.flatMap(({ file, from, typeOnly, line }) => {
+  return uses.flatMap(({ file, from, line }) => {
     const at = `${file}:${line}`
     if (from === '.' || isBuiltin(from)) return []
     if (from.startsWith('(outside)')) return [`${at} reaches out of its package: ${from.slice(10)}`]
