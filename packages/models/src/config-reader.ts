@@ -36,6 +36,31 @@ const HARMLESS = new Set([
   '_attn_implementation',
   '_attn_implementation_autoset',
   'transformers.js_config',
+  // Defaults of `generate` that old configs carry.
+  ...[
+    'max_length',
+    'min_length',
+    'do_sample',
+    'early_stopping',
+    'num_beams',
+    'num_beam_groups',
+    'diversity_penalty',
+    'temperature',
+    'top_k',
+  ],
+  ...[
+    'top_p',
+    'typical_p',
+    'repetition_penalty',
+    'length_penalty',
+    'no_repeat_ngram_size',
+    'encoder_no_repeat_ngram_size',
+    'bad_words_ids',
+  ],
+  ...['num_return_sequences', 'output_scores', 'return_dict_in_generate', 'forced_bos_token_id', 'forced_eos_token_id', 'suppress_tokens'],
+  ...['begin_suppress_tokens', 'remove_invalid_values', 'exponential_decay_length_penalty', 'prefix', 'tokenizer_class'],
+  // Notes of the tools that wrote the file.
+  ...['unsloth_version', 'unsloth_fixed', 'is_llama_config'],
 ])
 
 /** Reads config.json strictly: each key is read once or known to be harmless; what is left over is an error that names it. */

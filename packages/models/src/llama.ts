@@ -11,7 +11,10 @@ export const llama: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json)
     // Parallel training setup; the weights are the same.
-    c.ignore('pretraining_tp', 'attention_dropout')
+    c.ignore('pretraining_tp', 'attention_dropout', 'max_sequence_length')
+    // Written by the trainer of SmolLM; transformers knows only the other order.
+    if (c.flag('rope_interleaved', false))
+      throw new AttuneError('ERR_UNSUPPORTED', "config.json: 'rope_interleaved' true is not supported", { rope_interleaved: true })
     const dim = c.count('hidden_size')
     const heads = c.count('num_attention_heads')
     const kvHeads = c.count('num_key_value_heads', heads)
