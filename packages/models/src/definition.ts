@@ -16,7 +16,11 @@ export interface ModelDefinition {
 export function fileNames(definition: ModelDefinition, path: string): { weight: string; bias: string } {
   const layer = /^layers\.(\d+)\./.exec(path)?.[1]
   const name = definition.names[layer === undefined ? path : path.replace(/^layers\.\d+\./, 'layers.*.')]
-  if (name === undefined) throw new AttuneError('ERR_UNSUPPORTED', `model type '${definition.type}' has no file name for parameter '${path}'`, { type: definition.type, path })
+  if (name === undefined)
+    throw new AttuneError('ERR_UNSUPPORTED', `model type '${definition.type}' has no file name for parameter '${path}'`, {
+      type: definition.type,
+      path,
+    })
   const base = layer === undefined ? name : name.replace('*', layer)
   return { weight: `${base}.weight`, bias: `${base}.bias` }
 }
