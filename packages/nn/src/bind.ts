@@ -43,7 +43,7 @@ function bindOne(spec: ParamSpec, value: ParamValue, path: string): unknown {
       { path },
     )
   const weight = tensorOf(value.weight)
-  if (spec.kind === 'vector') return weight
+  if (spec.kind === 'vector' || spec.kind === 'array') return weight
   if (spec.kind === 'embedding') return { lookup: (ids: Tensor) => gatherRows(weight, ids), project: (x: Tensor) => linearOf(x, weight) }
   return apply(spec, weight, value.bias && tensorOf(value.bias))
 }

@@ -23,11 +23,19 @@ export interface EmbeddingSpec {
   readonly rows: number
   readonly dim: number
 }
-export type ParamSpec = LinearSpec | VectorSpec | EmbeddingSpec
+/** Numbers of any shape, such as a short convolution's taps or the matrices of experts. Starts at `init` with spread `spread`. */
+export interface ArraySpec {
+  readonly kind: 'array'
+  readonly shape: readonly number[]
+  readonly init: number
+  readonly spread: number
+}
+export type ParamSpec = LinearSpec | VectorSpec | EmbeddingSpec | ArraySpec
 export type ParamTree = { readonly [name: string]: ParamSpec | ParamTree }
 
 export const linear = (input: Axes, output: Axes, bias = false): LinearSpec => ({ kind: 'linear', in: input, out: output, bias })
 export const vector = (n: number, init = 1): VectorSpec => ({ kind: 'vector', size: n, init })
+export const array = (shape: readonly number[], { init = 0, spread = 0.1 } = {}): ArraySpec => ({ kind: 'array', shape, init, spread })
 export const embedding = (rows: number, dim: number): EmbeddingSpec => ({ kind: 'embedding', rows, dim })
 
 /** Weights of one parameter: its matrix or vector, and a linear's bias. */
@@ -42,7 +50,7 @@ export type ParamValues = ReadonlyMap<string, ParamValue>
 export type Bound<T> = {
   readonly [K in keyof T]: T[K] extends LinearSpec
     ? (x: Tensor) => Tensor
-    : T[K] extends VectorSpec
+    : T[K] extends VectorSpec | ArraySpec
       ? Tensor
       : T[K] extends EmbeddingSpec
         ? EmbeddingTable
@@ -68,7 +76,13 @@ export function* walkParams(tree: ParamTree, prefix = ''): Generator<[string, Pa
 
 /** Shape of a parameter's weight as it is stored. */
 export const weightShape = (spec: ParamSpec): readonly number[] =>
-  spec.kind === 'linear' ? [size(spec.out), size(spec.in)] : spec.kind === 'vector' ? [spec.size] : [spec.rows, spec.dim]
+  spec.kind === 'linear'
+    ? [size(spec.out), size(spec.in)]
+    : spec.kind === 'vector'
+      ? [spec.size]
+      : spec.kind === 'array'
+        ? spec.shape
+        : [spec.rows, spec.dim]
 /** Numbers in a tree, biases included. */
 export function countParams(tree: ParamTree): number {
   let n = 0

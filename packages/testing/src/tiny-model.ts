@@ -52,7 +52,12 @@ export function randomValues(spec: DecoderSpec, variants: Model['variants'], see
   const values = new Map<string, ParamValue>()
   for (const [path, p] of walkParams(decoderParams(spec, variants))) {
     const shape = weightShape(p)
-    const weight = p.kind === 'vector' ? constant(shape, 0.1, p.init) : constant(shape, p.kind === 'linear' ? 1.5 / Math.sqrt(shape[1]) : 1)
+    const weight =
+      p.kind === 'array'
+        ? constant(shape, p.spread, p.init)
+        : p.kind === 'vector'
+          ? constant(shape, 0.1, p.init)
+          : constant(shape, p.kind === 'linear' ? 1.5 / Math.sqrt(shape[1]) : 1)
     values.set(path, { weight, bias: p.kind === 'linear' && p.bias ? constant([shape[0]], 0.1) : undefined })
   }
   return values
