@@ -1,5 +1,5 @@
-import { fileNames, type Model } from '@attune/models'
-import { AttuneError, type Constant, isCodec } from '@attune/tensor'
+import { filesFromValues, type Model } from '@attune/models'
+import { AttuneError, isCodec } from '@attune/tensor'
 import { type Checkpoint, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
 import { constantSource, type Rounding, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
@@ -78,11 +78,8 @@ export async function exportModel(
     kvHeadsInFiles: wide.kvHeads,
     layers: model.spec.layers.map(({ attention: { variant, config } }) => ({ variant, config })),
   }
-  const tensors = [...wide.model.values].flatMap(([path, { weight, bias }]) => {
-    const names = fileNames(model.definition, path)
-    const entries: [string, Constant][] = [[names.weight, weight], ...(bias ? [[names.bias, bias] as [string, Constant]] : [])]
-    return entries.map(([name, c]) => constantSource(name, c, dtype, meter))
-  })
+  const layout = model.definition.layout(wide.model.spec)
+  const tensors = [...filesFromValues(layout, wide.model.values)].map(([name, c]) => constantSource(name, c, dtype, meter))
   await saveCheckpoint(out, { ...source, config }, tensors, {
     maxShardBytes,
     signal,

@@ -4,17 +4,19 @@ import {
   bindParams,
   type EmbeddingSpec,
   embedding,
-  gatedMlp,
-  gatedMlpParams,
+  feedForward,
+  feedForwardParams,
   type LinearSpec,
   linear,
+  norm,
+  normParams,
   type ParamTree,
   type ParamValues,
-  vector,
+  type VectorSpec,
 } from '@attune/nn'
-import { rmsNormOf } from '@attune/ops'
 import { bindPosition, type RopeOperands, type RopeSpec } from '@attune/position'
-import { AttuneError, gatherRows, mapWith, type Tensor } from '@attune/tensor'
+import { AttuneError, gatherRows, type Tensor } from '@attune/tensor'
+import { type BlockResult, preNormBlock } from './block.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** Variants by name, as the kit was given them. */
@@ -31,13 +33,13 @@ export function variantOf(variants: Variants, layer: LayerSpec): Variant {
   return v
 }
 
-/** Parameters of a layer: `attention` holds the variant's own. */
-export function layerParams({ dim }: DecoderSpec, layer: LayerSpec, variants: Variants): ParamTree {
+/** Parameters of a layer: `attention` holds the variant's own; a layer without a feed-forward block lacks `mlpNorm` and `mlp`. */
+export function layerParams({ dim, norm }: DecoderSpec, layer: LayerSpec, variants: Variants): ParamTree {
+  const mlp = feedForwardParams(layer.mlp, dim)
   return {
-    attentionNorm: vector(dim),
+    attentionNorm: normParams(norm, dim),
     attention: variantOf(variants, layer).params(layer.attention.config),
-    mlpNorm: vector(dim),
-    mlp: gatedMlpParams({ dim, ...layer.mlp }),
+    ...(mlp ? { mlpNorm: normParams(norm, dim), mlp } : {}),
   }
 }
 /** The whole parameter tree: `embed`, `layers.<i>`, `norm`, and `head` unless tied. */
@@ -46,7 +48,7 @@ export function decoderParams(spec: DecoderSpec, variants: Variants): ParamTree 
   return {
     embed: embedding(spec.vocab, spec.dim),
     layers,
-    norm: vector(spec.dim),
+    norm: normParams(spec.norm, spec.dim),
     ...(spec.tied ? {} : { head: linear({ dim: spec.dim }, { vocab: spec.vocab }) }),
   }
 }
@@ -75,23 +77,11 @@ export interface DecoderResult {
   logits(rows?: Tensor): Tensor
 }
 
-type LayerBound = Bound<{
-  attentionNorm: ReturnType<typeof vector>
-  mlpNorm: ReturnType<typeof vector>
-  mlp: ReturnType<typeof gatedMlpParams>
-  attention: ParamTree
-}>
+type LayerBound = Bound<{ attentionNorm: VectorSpec; attention: ParamTree; mlpNorm: VectorSpec; mlp: ParamTree }>
 type Context = Pick<DecoderStep, 'position' | 'rope'> & { state(spec: StateSpec): StateView }
 
-/** Values of one layer, each (N, dim). */
-export interface LayerResult {
-  /** Input of the attention, after its norm. */
-  readonly input: Tensor
-  /** Output of the attention, before it joins the residual stream. */
-  readonly mixed: Tensor
-  /** Residual stream after the layer. */
-  readonly output: Tensor
-}
+/** Values of one layer, each (N, dim): `input` and `mixed` are its attention's, `output` is the stream after the whole layer. */
+export type LayerResult = BlockResult
 
 /** One layer alone: x (N, dim) is the residual stream before it; `values` are the layer's own, by their path inside it (`attention.q`). */
 export function decoderLayer(
@@ -107,34 +97,36 @@ export function decoderLayer(
 }
 
 function layerOf(
-  { dim, norm }: DecoderSpec,
+  spec: DecoderSpec,
   layer: LayerSpec,
   variants: Variants,
   p: LayerBound,
   x: Tensor,
   { position, rope, state }: Context,
 ): LayerResult {
+  const { attention, mlp } = layer
   const variant = variantOf(variants, layer)
-  const config = layer.attention.config
-  const input = rmsNormOf(x, p.attentionNorm, norm.eps)
-  const mixed = variant.forward({
-    x: input,
-    params: p.attention,
-    position: bindPosition(layer.attention.position, position, rope),
-    state: state(variant.state(config)),
-    mask: maskOf(layer.attention.mask),
-    config,
-  })
-  const middle = add(x, mixed)
-  const output = add(middle, gatedMlp(p.mlp, rmsNormOf(middle, p.mlpNorm, norm.eps), { dim, ...layer.mlp }))
-  return { input, mixed, output }
+  const { config } = attention
+  const attended = preNormBlock(x, p.attentionNorm, spec.norm, attention.residual, input =>
+    variant.forward({
+      x: input,
+      params: p.attention,
+      position: bindPosition(attention.position, position, rope),
+      state: state(variant.state(config)),
+      mask: maskOf(attention.mask),
+      config,
+    }),
+  )
+  if (mlp.kind === 'none') return attended
+  const { output } = preNormBlock(attended.output, p.mlpNorm, spec.norm, mlp.residual, input => feedForward(p.mlp, input, mlp))
+  return { ...attended, output }
 }
 
 /** Builds one step's graph. */
 export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValues, step: DecoderStep): DecoderResult {
   const params = bindParams(decoderParams(spec, variants), values) as unknown as Bound<{
     embed: EmbeddingSpec
-    norm: ReturnType<typeof vector>
+    norm: VectorSpec
     head: LinearSpec
   }> & { layers: Record<string, LayerBound> }
   let x = params.embed.lookup(step.ids) // (N, dim)
@@ -144,7 +136,7 @@ export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValu
     stream.push((x = result.output))
     return result
   })
-  const final = rmsNormOf(x, params.norm, spec.norm.eps)
+  const final = norm(params.norm, x, spec.norm)
   return {
     stream,
     attentionInputs: layers.map(l => l.input),
@@ -156,4 +148,3 @@ export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValu
     },
   }
 }
-const add = (a: Tensor, b: Tensor): Tensor => mapWith((x, y) => x.add(y), [a, b])

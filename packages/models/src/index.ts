@@ -10,10 +10,11 @@ export {
   type Variants,
   variantOf,
 } from './decoder.ts'
-export { fileNames, type ModelDefinition } from './definition.ts'
+export type { ModelDefinition } from './definition.ts'
 export { llama } from './llama.ts'
-export { type LoadOptions, type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
+export { type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
+export { filesFromValues, type LoadOptions, valuesFromFiles } from './model-files.ts'
 export { allLogits, hiddenStates, lastLogits, noOutput } from './probes.ts'
 export { Runner, type RunnerOptions, type Sequence, type StepOptions, type StepWork } from './runner.ts'
-export { type DecoderSpec, type LayerSpec, swap } from './spec.ts'
+export { type DecoderSpec, type LayerSpec, type ResidualSpec, swap } from './spec.ts'
 export { type Probe, type StepIo, stateSpecs, stepGraph } from './step-graph.ts'

@@ -1,7 +1,9 @@
 import { activations } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
+import { ignore, layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
+import { decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
@@ -38,7 +40,7 @@ export const llama: ModelDefinition = {
         position,
         mask: { kind: 'causal' },
       },
-      mlp: { hidden: c.count('intermediate_size'), bias: c.flag('mlp_bias', false), activation: act },
+      mlp: { kind: 'gated', hidden: c.count('intermediate_size'), bias: c.flag('mlp_bias', false), activation: act },
     }
     const spec: DecoderSpec = {
       kind: 'decoder',
@@ -53,19 +55,11 @@ export const llama: ModelDefinition = {
     c.finish()
     return spec
   },
-  names: {
-    embed: 'model.embed_tokens',
-    norm: 'model.norm',
-    head: 'lm_head',
-    'layers.*.attentionNorm': 'model.layers.*.input_layernorm',
-    'layers.*.attention.q': 'model.layers.*.self_attn.q_proj',
-    'layers.*.attention.k': 'model.layers.*.self_attn.k_proj',
-    'layers.*.attention.v': 'model.layers.*.self_attn.v_proj',
-    'layers.*.attention.o': 'model.layers.*.self_attn.o_proj',
-    'layers.*.mlpNorm': 'model.layers.*.post_attention_layernorm',
-    'layers.*.mlp.gate': 'model.layers.*.mlp.gate_proj',
-    'layers.*.mlp.up': 'model.layers.*.mlp.up_proj',
-    'layers.*.mlp.down': 'model.layers.*.mlp.down_proj',
-  },
-  ignorable: [/\.rotary_emb\.inv_freq$/],
+  layout: () =>
+    layout([
+      ...decoderRules,
+      ...headsRules,
+      ...gatedMlpRules,
+      ignore('model.layers.{i}.self_attn.rotary_emb.inv_freq', 'computed from the config'),
+    ]),
 }

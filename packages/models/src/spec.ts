@@ -1,5 +1,13 @@
 import type { MaskSpec } from '@attune/attention'
+import type { FeedForwardSpec, NormSpec } from '@attune/nn'
 import type { PositionSpec } from '@attune/position'
+
+/** How a block joins the residual stream: keep · r + add · block(norm(x)), where r is x itself or norm(x). */
+export interface ResidualSpec {
+  readonly of: 'input' | 'norm'
+  readonly keep: number
+  readonly add: number
+}
 
 /** One decoder layer as data. */
 export interface LayerSpec {
@@ -9,8 +17,10 @@ export interface LayerSpec {
     readonly config: Readonly<Record<string, unknown>>
     readonly position: PositionSpec
     readonly mask: MaskSpec
+    /** x + block(norm(x)) where absent. */
+    readonly residual?: ResidualSpec
   }
-  readonly mlp: { readonly hidden: number; readonly bias: boolean; readonly activation: string }
+  readonly mlp: FeedForwardSpec & { readonly residual?: ResidualSpec }
 }
 
 /** A decoder-only language model as plain data: what `config.json` says, in attune's words. Serialisable. */
@@ -20,7 +30,7 @@ export interface DecoderSpec {
   readonly type: string
   readonly vocab: number
   readonly dim: number
-  readonly norm: { readonly kind: 'rms'; readonly eps: number }
+  readonly norm: NormSpec
   /** True when the output projection is the embedding table. */
   readonly tied: boolean
   readonly maxPositions: number

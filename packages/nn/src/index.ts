@@ -1,4 +1,7 @@
 export { activation, activations } from './activation.ts'
 export { bindParams, tensorOf } from './bind.ts'
+export { type FeedForwardSpec, feedForward, feedForwardParams } from './feed-forward.ts'
+export { type GateSpec, gateOf } from './gate.ts'
 export { type GatedMlpConfig, gatedMlp, gatedMlpParams } from './mlp.ts'
+export { type NormSpec, norm, normParams } from './norm.ts'
 export * from './params.ts'

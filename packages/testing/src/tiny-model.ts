@@ -36,7 +36,7 @@ export function tinyModel(
         mask,
         position: position ?? { kind: 'rope', dims: headDim, theta: 10000, pairing: 'half', maxPositions: 512 },
       },
-      mlp: { hidden: 2 * dim, bias: false, activation: 'silu' },
+      mlp: { kind: 'gated', hidden: 2 * dim, bias: false, activation: 'silu' },
     })),
   }
   const variants = new Map([[variant.name, variant]])

@@ -1,0 +1,28 @@
+import type { Tensor } from '@attune/tensor'
+import { type GatedMlpConfig, type GatedMlpParams, gatedMlp, gatedMlpParams } from './mlp.ts'
+import type { Bound, ParamTree } from './params.ts'
+
+/** The feed-forward half of a layer, as data. */
+export type FeedForwardSpec =
+  | ({ readonly kind: 'gated' } & Omit<GatedMlpConfig, 'dim'>)
+  /** The layer has none (Mamba). */
+  | { readonly kind: 'none' }
+
+type Kind = FeedForwardSpec['kind']
+interface FeedForward<S> {
+  params(spec: S, dim: number): ParamTree
+  forward(params: any, x: Tensor, spec: S): Tensor
+}
+const kinds: { readonly [K in Exclude<Kind, 'none'>]: FeedForward<Extract<FeedForwardSpec, { kind: K }>> } = {
+  gated: {
+    params: (spec, dim) => gatedMlpParams({ dim, ...spec }),
+    forward: (params: Bound<GatedMlpParams>, x, spec) => gatedMlp(params, x, spec),
+  },
+}
+
+/** Parameters of a feed-forward block on a residual stream of width `dim`; undefined where there is none. */
+export const feedForwardParams = (spec: FeedForwardSpec, dim: number): ParamTree | undefined =>
+  spec.kind === 'none' ? undefined : kinds[spec.kind].params(spec as never, dim)
+/** x (N, dim) → (N, dim) */
+export const feedForward = (params: Bound<ParamTree>, x: Tensor, spec: Exclude<FeedForwardSpec, { kind: 'none' }>): Tensor =>
+  kinds[spec.kind].forward(params, x, spec as never)
