@@ -2,7 +2,7 @@
 
 By hand: python internal/oracles/scan.py FLA MAMBA, with checkouts of
   github.com/fla-org/flash-linear-attention  commit bc3b101dcb713ddc5bd8924b66754eb68b5ccf89  fla/ops/*/naive.py
-  github.com/state-spaces/mamba              (mamba_ssm/modules/ssd_minimal.py, the listing of the Mamba-2 paper)
+  github.com/state-spaces/mamba              commit e9594ce1c732d97440f0332fdc43170a2294dbfa  mamba_ssm/modules/ssd_minimal.py
 Their functions are run as they are, but in float64. Operands are hashes of their index (see `values`), the same in
 packages/ops/test/scan-oracle.ts: only results are stored, float32 in base64.
 """

@@ -1,7 +1,8 @@
 import { length, readAll, reference, type Tensor, tensor } from '@attune/tensor'
 import { describe, expect, it } from 'vitest'
 import { expectGradients, noise } from '../../tensor/test/gradient.ts'
-import { type ScanOptions, scan, scanOf } from './index.ts'
+import { floatsOf, scanCases, scanOperandsOf } from '../test/scan-oracle.ts'
+import { type ScanOperands, type ScanOptions, scan, scanOf } from './index.ts'
 
 const device = reference()
 
@@ -47,7 +48,7 @@ function operands([rule, decay]: Kind, s: Sizes, offsets: readonly number[], cap
 }
 
 /** Outputs and states by the step form (`loops`) and by the chunked form (`compose`). */
-async function both(o: ReturnType<typeof operands>, options: ScanOptions, tokens: number) {
+async function both(o: ScanOperands, options: ScanOptions, tokens: number) {
   const step = scanOf(o, options)
   const [out, state] = scan.compose!(step.out.node.inputs, step.out.node.attrs as never)
   const lengths: Record<string, number> = typeof o.q.shape[0] === 'number' ? {} : { n: tokens }
@@ -62,6 +63,14 @@ function near(have: ArrayLike<number>, want: ArrayLike<number>, within = 2e-6): 
 }
 
 describe('scan', () => {
+  it.each(scanCases())('$form of its authors: outputs and final states', async c => {
+    const { operands, options } = scanOperandsOf(c)
+    const r = await both(operands, options, c.offsets.at(-1)!)
+    for (const form of [r.step, r.chunked]) {
+      near(form[0], floatsOf(c.out))
+      if (c.state) near(form[1], floatsOf(c.state))
+    }
+  })
   it.each(kinds)('%s with decay per %s: parallel, chunked and step forms agree', async (...kind) => {
     for (const [offsets, capacity] of [[[0, 1]], [[0, 5, 5, 12]], [[0, 70]], [[0, 3, 100, 141]], [[0, 2, 9], 16], [[0, 30, 90], 256]] as [
       number[],
