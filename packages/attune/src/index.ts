@@ -1,11 +1,12 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
+import { el, mla } from '@attune/attention-latent'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { llama } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
-export const attention = [mha, gqa, mqa]
+export const attention = [mha, gqa, mqa, mla, el]
 /** Every model type that comes with attune. */
 export const models = [llama]
 

@@ -2,6 +2,7 @@ import { linearOf } from '@attune/ops'
 import { AttuneError, type Constant, constantTensor, dense, gatherRows, type Tensor } from '@attune/tensor'
 import {
   type Bound,
+  type BoundLinear,
   type LinearSpec,
   type ParamSpec,
   type ParamTree,
@@ -45,19 +46,20 @@ function bindOne(spec: ParamSpec, value: ParamValue, path: string): unknown {
   const weight = tensorOf(value.weight)
   if (spec.kind === 'vector' || spec.kind === 'array') return weight
   if (spec.kind === 'embedding') return { lookup: (ids: Tensor) => gatherRows(weight, ids), project: (x: Tensor) => linearOf(x, weight) }
-  return apply(spec, weight, value.bias && tensorOf(value.bias))
+  return boundLinear(spec, weight, value.bias && tensorOf(value.bias))
 }
 
-const apply =
-  (spec: LinearSpec, weight: Tensor, bias?: Tensor) =>
-  (x: Tensor): Tensor => {
-    const ins = Object.keys(spec.in).length
+function boundLinear(spec: LinearSpec, weight: Tensor, bias?: Tensor): BoundLinear {
+  const ins = Object.keys(spec.in).length
+  const outs = Object.values(spec.out)
+  const apply = (x: Tensor): Tensor => {
     const lead = x.shape.slice(0, x.rank - ins)
     const flat = ins === 1 ? x : dense(x).reshape([...lead, size(spec.in)])
     const y = linearOf(flat, weight, bias)
-    const outs = Object.values(spec.out)
     return outs.length === 1 ? y : y.reshape([...lead, ...outs])
   }
+  return Object.assign(apply, { weight, bias })
+}
 
 const tensors = new WeakMap<Constant, Tensor>()
 /** One graph leaf per weight, so that every mention of it is the same slot. */

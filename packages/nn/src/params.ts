@@ -49,12 +49,18 @@ export type ParamValues = ReadonlyMap<string, ParamValue>
 /** What `forward` sees: each parameter as something to call or use. */
 export type Bound<T> = {
   readonly [K in keyof T]: T[K] extends LinearSpec
-    ? (x: Tensor) => Tensor
+    ? BoundLinear
     : T[K] extends VectorSpec | ArraySpec
       ? Tensor
       : T[K] extends EmbeddingSpec
         ? EmbeddingTable
         : Bound<T[K]>
+}
+/** A linear map to call, x (…, in…) → (…, out…), with its matrix (∏out, ∏in) and bias (∏out) for who needs a part of them. */
+export interface BoundLinear {
+  (x: Tensor): Tensor
+  readonly weight: Tensor
+  readonly bias?: Tensor
 }
 export interface EmbeddingTable {
   /** ids (N) i32 → (N, dim) f32 */

@@ -1,5 +1,6 @@
 export * from './activations.ts'
 export * from './attend.ts'
+export * from './concat.ts'
 export * from './conv1d.ts'
 export * from './linear.ts'
 export * from './norm.ts'

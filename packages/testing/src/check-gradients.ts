@@ -2,14 +2,14 @@ import type { Variant } from '@attune/attention'
 import { type ParamValue, tensorOf, underPrefix } from '@attune/nn'
 import { Constant, grad, mapWith, matmulOf, read, readAll, reference, sum, type Tensor, tensor } from '@attune/tensor'
 import { expect, it } from 'vitest'
-import { layerAlone } from './layer-alone.ts'
+import { type AloneOptions, layerAlone } from './layer-alone.ts'
 import { randomSource } from './random.ts'
 import { tinyModel } from './tiny-model.ts'
 
 const N = 5
 
 /** Gradients of a random projection of the output, by every parameter, against central differences. */
-export function checkGradients(variant: Variant, config: Record<string, unknown>): void {
+export function checkGradients(variant: Variant, config: Record<string, unknown>, options?: AloneOptions): void {
   it('has the gradients that finite differences give', async () => {
     const device = reference()
     const values = underPrefix(tinyModel(variant, config).values, 'layers.0.attention')
@@ -17,7 +17,7 @@ export function checkGradients(variant: Variant, config: Record<string, unknown>
       [path, 'weight', v.weight] as const,
       ...(v.bias ? [[path, 'bias', v.bias] as const] : []),
     ])
-    const loss = lossOf(variant, config, values)
+    const loss = lossOf(variant, config, values, options)
     const gradients = await readAll(
       Object.fromEntries(
         grad(
@@ -38,7 +38,7 @@ export function checkGradients(variant: Variant, config: Record<string, unknown>
           changed[at] += by
           const c = new Constant('f32', constant.shape, new Uint8Array(changed.buffer))
           const next = new Map(values).set(path, { ...values.get(path)!, [part]: c } as ParamValue)
-          return (await read(lossOf(variant, config, next), device)).data[0]
+          return (await read(lossOf(variant, config, next, options), device)).data[0]
         }
         const slope = ((await moved(step)) - (await moved(-step))) / (2 * step)
         const own = gradients[String(i)].data[at]
@@ -48,7 +48,12 @@ export function checkGradients(variant: Variant, config: Record<string, unknown>
   })
 }
 
-function lossOf(variant: Variant, config: Record<string, unknown>, values: ReadonlyMap<string, ParamValue>): Tensor {
+function lossOf(
+  variant: Variant,
+  config: Record<string, unknown>,
+  values: ReadonlyMap<string, ParamValue>,
+  options?: AloneOptions,
+): Tensor {
   const dim = config.dim as number
   const r = randomSource(9)
   const random = (shape: number[]): Tensor =>
@@ -56,7 +61,7 @@ function lossOf(variant: Variant, config: Record<string, unknown>, values: Reado
       Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => r.normal()),
       shape,
     )
-  const out = layerAlone(variant, config, values, random([N, dim]))
+  const out = layerAlone(variant, config, values, random([N, dim]), options)
   const projected = mapWith((a, b) => a.mul(b), [out, random([N, dim])])
   return sum(sum(matmulOf(projected, random([dim, 3]))))
 }

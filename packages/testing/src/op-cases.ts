@@ -1,5 +1,5 @@
 import { type Expr, h, k, q, s, table } from '@attune/expr'
-import { attendOf, layerNormOf, linearOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
+import { attendOf, concatOf, layerNormOf, linearOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
 import {
   bytesOf,
   Constant,
@@ -54,6 +54,13 @@ export const opCases: readonly OpCase[] = [
     name: 'map: broadcast, tables, index',
     gradients: true,
     build: m => ({ out: mapWith((a, b) => a.mul(b).add(a.tanh()).sub(b.abs().sqrt()), [m.floats([7, 1, 33]), m.floats([5, 33])]) }),
+  },
+  {
+    name: 'concat: strided, of several heads',
+    gradients: true,
+    build: m => ({
+      out: concatOf(m.floats([3, 5, 12]).slice(2, 0, 8), m.floats([5, 3, 4]).permute(1, 0, 2), m.floats([3, 1, 5]).expand([3, 5, 5])),
+    }),
   },
   {
     name: 'map: comparisons and select',

@@ -85,9 +85,9 @@ export function testAttention(variant: Variant, { configs, devices = async () =>
       expect(growth.every(i => i === 128 || i === 256)).toBe(true)
       await runner.dispose()
     })
-    checkLimits(variant, plain)
+    checkLimits(variant, plain, tiny)
     checkBridges(variant, config, plain)
-    checkGradients(variant, config)
+    checkGradients(variant, config, { position: tiny?.position })
 
     it('every device agrees with the reference', async () => {
       for (const device of await devices()) {

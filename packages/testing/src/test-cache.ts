@@ -17,6 +17,7 @@ export interface CacheTestOptions {
   readonly config: Record<string, unknown>
   readonly device?: () => Promise<Device>
   readonly mask?: TinyOptions['mask']
+  readonly tiny?: TinyOptions
 }
 
 /** The conformance suite of a cache manager under a variant: equal to a contiguous cache whatever the pieces, the batch and the slots. */
@@ -26,10 +27,11 @@ export function testCache({
   variant,
   config,
   device: open = async () => reference(),
-  mask = { kind: 'causal' },
+  tiny,
+  mask = tiny?.mask ?? { kind: 'causal' },
 }: CacheTestOptions): void {
   describe(`${cache.name} cache of ${variant.name}, ${mask.kind} mask, ${name}`, () => {
-    const model = tinyModel(variant, config, { layers: 2, mask })
+    const model = tinyModel(variant, config, { layers: 2, ...tiny, mask })
     const length = 4 * SHUFFLE_BLOCK
     const ids = tokens(length)
 

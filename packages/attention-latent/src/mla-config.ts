@@ -1,0 +1,67 @@
+import { AttuneError } from '@attune/tensor'
+
+export interface MlaConfig {
+  readonly dim: number
+  readonly heads: number
+  /** Numbers of a head's query and key that no position turns, and those that positions turn. */
+  readonly nopeDim: number
+  readonly ropeDim: number
+  readonly valueDim: number
+  /** Numbers remembered of keys and values together. */
+  readonly latent: number
+  /** Width of the vector that queries are made from; from the layer's input itself by default. */
+  readonly queryLatent?: number
+  /** Rotated keys that all query heads share, `ropeDim` numbers each; one in DeepSeek's form, as many as the source has key heads in conversions that keep every key rotated. */
+  readonly ropeHeads?: number
+  /** Of the norms of latents; 1e-6 by default, as in DeepSeek's models. */
+  readonly eps?: number
+  /** Norms on the latents; on by default. */
+  readonly latentNorm?: boolean
+  /** Biases of what makes the latents, of what makes queries last, of the output. */
+  readonly bias?: boolean
+  readonly queryBias?: boolean
+  readonly outBias?: boolean
+  /** Multiplies scores; (nopeDim + ropeHeads · ropeDim)^−½ by default. YaRN's mscale² belongs here. */
+  readonly scale?: number
+  /** absorbed: queries go into the latent space; materialised: past keys and values are made from the latents. Same numbers, same cache. */
+  readonly mode?: 'absorbed' | 'materialised'
+}
+
+/** A config with its defaults, and the width of all rotated keys together. */
+export interface MlaShape extends Required<Omit<MlaConfig, 'queryLatent'>> {
+  readonly queryLatent?: number
+  readonly rope: number
+}
+
+/** Errors: `ERR_ARGUMENT` for numbers that no layer can have. */
+export function mlaShape(config: MlaConfig): MlaShape {
+  const { dim, heads, nopeDim, ropeDim, valueDim, latent, queryLatent, ropeHeads = 1 } = config
+  const counts = { dim, heads, valueDim, latent, ...(queryLatent === undefined ? {} : { queryLatent }) }
+  for (const [key, n] of Object.entries({ ...counts, nopeDim: nopeDim + 1, ropeDim: ropeDim + 1, ropeHeads: ropeHeads + 1 }))
+    if (!(Number.isInteger(n) && n > 0))
+      throw new AttuneError('ERR_ARGUMENT', `mla: ${key} ${(config as unknown as Record<string, unknown>)[key]} is not a count`, {
+        ...config,
+      })
+  const rope = ropeHeads * ropeDim
+  if (nopeDim + rope === 0) throw new AttuneError('ERR_ARGUMENT', 'mla: keys have no numbers: nopeDim and ropeDim are 0', { ...config })
+  const { eps = 1e-6, latentNorm = true, bias = false, queryBias = false, outBias = false, mode = 'absorbed' } = config
+  const scale = config.scale ?? (nopeDim + rope) ** -0.5
+  return {
+    dim,
+    heads,
+    nopeDim,
+    ropeDim,
+    valueDim,
+    latent,
+    queryLatent,
+    ropeHeads,
+    rope,
+    eps,
+    latentNorm,
+    bias,
+    queryBias,
+    outBias,
+    mode,
+    scale,
+  }
+}

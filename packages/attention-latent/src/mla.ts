@@ -1,0 +1,118 @@
+import { attend, defineAttention, type Past, rows } from '@attune/attention'
+import { type LinearSpec, linear, type VectorSpec, vector } from '@attune/nn'
+import { concatOf, rmsNormOf } from '@attune/ops'
+import type { Position } from '@attune/position'
+import { copyOf, dense, isCodec, matmulOf, type Tensor } from '@attune/tensor'
+import { type MlaConfig, type MlaShape, mlaShape } from './mla-config.ts'
+
+export type { MlaConfig } from './mla-config.ts'
+
+type MlaParams = {
+  /** Queries from the input, or by a latent of their own. */
+  readonly q: LinearSpec
+  readonly qa: LinearSpec
+  readonly qaNorm: VectorSpec
+  readonly qb: LinearSpec
+  /** Input → latent and shared rotated key; latent → keys and values of the heads. */
+  readonly kva: LinearSpec
+  readonly kvNorm: VectorSpec
+  readonly kvb: LinearSpec
+  readonly o: LinearSpec
+}
+
+/**
+ * Multi-head latent attention: a token is remembered as one short vector, from which every head's key and value follow, and one rotated
+ * key that all heads share. DeepSeek-AI 2024, https://arxiv.org/abs/2405.04434
+ */
+export const mla = defineAttention('mla', {
+  title: 'Multi-head latent attention',
+  paper: 'https://arxiv.org/abs/2405.04434',
+  family: 'latent',
+  params(config: MlaConfig): MlaParams {
+    const { dim, heads, latent, nopeDim, valueDim, rope, queryLatent: c, bias, queryBias, outBias, latentNorm } = mlaShape(config)
+    const queries = { h: heads, d: nopeDim + rope }
+    const parts: Partial<MlaParams> = {
+      ...(c === undefined ? { q: linear({ dim }, queries, queryBias) } : { qa: linear({ dim }, { c }, bias) }),
+      ...(c !== undefined && latentNorm && { qaNorm: vector(c) }),
+      ...(c !== undefined && { qb: linear({ c }, queries, queryBias) }),
+      kva: linear({ dim }, { c: latent + rope }, bias),
+      ...(latentNorm && { kvNorm: vector(latent) }),
+      kvb: linear({ c: latent }, { h: heads, d: nopeDim + valueDim }),
+      o: linear({ h: heads, d: valueDim }, { dim }, outBias),
+    }
+    return parts as MlaParams // which ones there are, `forward` sees by looking
+  },
+  state(config) {
+    const { latent, rope } = mlaShape(config)
+    return { c: rows(1, latent + rope) }
+  },
+  forward({ x, params: p, position, state, mask, score, config }) {
+    const shape = mlaShape(config)
+    const { nopeDim, latent, rope, eps } = shape
+    const norm = (y: Tensor, gain?: Tensor) => (gain ? rmsNormOf(y, gain, eps) : y)
+    const q = p.q ? p.q(x) : p.qb(norm(p.qa(x), p.qaNorm)) // (N, H, nope + rope)
+    const down = p.kva(x) // (N, latent + rope)
+    const c = norm(down.slice(1, 0, latent), p.kvNorm)
+    const kRope = rotated(down.slice(1, latent, latent + rope).unsqueeze(1), shape, position)
+    const past = state.append({ c: concatOf(c.unsqueeze(1), kRope) })
+    const queries = { nope: q.slice(2, 0, nopeDim), rope: rotated(q.slice(2, nopeDim, nopeDim + rope), shape, position) }
+    const options = { mask, score, scale: shape.scale }
+    if (shape.mode === 'materialised') {
+      const kv = p.kvb(past.parts.c.squeeze(1).slice(2, 0, latent)) // (B, S, H, nope + value)
+      return p.o(attend(concatOf(queries.nope, queries.rope), materialised(past, kv, shape), options).out)
+    }
+    const up = perHead(p.kvb.weight, shape)
+    const inside = concatOf(toLatent(queries.nope, up.keys), queries.rope)
+    const mixed =
+      nopeDim > 0 ? attend(inside, past, { ...options, keys: 'c', valueWidth: latent }) : attend(inside, apart(past, shape), options)
+    return p.o(matmulOf(mixed.out.permute(1, 0, 2), up.values.transpose()).permute(1, 0, 2))
+  },
+})
+
+/** y (N, n, ropeHeads · ropeDim), each `ropeDim` numbers turned. */
+function rotated(y: Tensor, { rope, ropeHeads, ropeDim }: MlaShape, position: Position): Tensor {
+  if (rope === 0) return y
+  if (ropeHeads === 1) return position.rotate(y)
+  const [n, heads] = y.shape
+  return position.rotate(dense(y).reshape([n, (heads as number) * ropeHeads, ropeDim])).reshape([n, heads, rope])
+}
+
+/** What the latent is multiplied by for keys (H, nope, latent) and values (H, value, latent). */
+function perHead(weight: Tensor, { heads, nopeDim, valueDim, latent }: MlaShape): { keys: Tensor; values: Tensor } {
+  const all = (isCodec(weight.dtype) ? copyOf(weight) : weight).reshape([heads, nopeDim + valueDim, latent])
+  return { keys: all.slice(1, 0, nopeDim), values: all.slice(1, nopeDim, nopeDim + valueDim) }
+}
+
+/** Queries (N, H, nope) as readers of latents (N, H, latent): their score with a latent is that with its key. */
+const toLatent = (q: Tensor, keys: Tensor): Tensor => (keys.shape[1] === 0 ? q : matmulOf(q.permute(1, 0, 2), keys).permute(1, 0, 2))
+
+/** Rows whose keys are all rotated: keys are the end of a row, values its beginning. */
+function apart(past: Past, { latent, rope }: MlaShape): Past {
+  const { c } = past.parts
+  return withParts(past, { k: c.slice(3, latent, latent + rope), v: c.slice(3, 0, latent) })
+}
+
+/** Keys and values (B, H, S, ·) of all heads from what the latents give (B, S, H, nope + value) and the shared keys. */
+function materialised(past: Past, kv: Tensor, { heads, nopeDim, valueDim, latent, rope }: MlaShape): Past {
+  const [b, s] = kv.shape as number[]
+  const perSlot = kv.reshape([b * s, heads, nopeDim + valueDim])
+  const shared = past.parts.c
+    .reshape([b * s, 1, latent + rope])
+    .slice(2, latent, latent + rope)
+    .expand([b * s, heads, rope])
+  const k = concatOf(perSlot.slice(2, 0, nopeDim), shared) // (B · S, H, nope + rope)
+  return withParts(past, { k: bySlot(k), v: kv.slice(3, nopeDim, nopeDim + valueDim).permute(0, 2, 1, 3) }, heads)
+  function bySlot(y: Tensor): Tensor {
+    return dense(y)
+      .reshape([b, s, heads, nopeDim + rope])
+      .permute(0, 2, 1, 3)
+  }
+}
+
+/** A past with keys and values made from its rows, for as many heads. */
+function withParts(past: Past, parts: { k: Tensor; v: Tensor }, heads = 1): Past {
+  const [b, , s] = past.parts.c.shape
+  const lengths = heads === 1 ? past.lengths.c : copyOf(past.lengths.c.expand([b, heads]))
+  const rows = past.rows?.c.expand([b, heads, s])
+  return { ...past, parts, lengths: { k: lengths, v: lengths }, rows: rows && { k: rows, v: rows } }
+}
