@@ -15,6 +15,7 @@
 #include "reduce.h"
 #include "rope.h"
 #include "sample.h"
+#include "scan.h"
 #include "topk.h"
 
 namespace ISA {
@@ -33,6 +34,7 @@ static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(reduceKernels),
   TABLE(ropeKernels),
   TABLE(sampleKernels),
+  TABLE(scanKernels),
   TABLE(topkKernels),
 };
 

@@ -26,6 +26,7 @@ import {
   topkOf,
 } from '@attune/tensor'
 import { randomSource } from './random.ts'
+import { scanCases } from './scan-cases.ts'
 
 /** A graph to run on two devices. Inputs and states are random; `lengths` are the run's values. */
 export interface OpCase {
@@ -155,6 +156,7 @@ export const opCases: readonly OpCase[] = [
     }),
   ),
   ...attendCases(),
+  ...scanCases(),
   {
     name: 'sample: greedy and drawn',
     build: m =>

@@ -12,6 +12,7 @@ import { randomKernel } from './random.ts'
 import { reduceKernel } from './reduce.ts'
 import { ropeKernel } from './rope.ts'
 import { sampleKernel } from './sample.ts'
+import { scanKernel } from './scan.ts'
 import { topkKernel } from './topk.ts'
 
 /** Every kernel of this device. One line per kernel; the compiled side is native/kernels.cpp. */
@@ -33,5 +34,6 @@ export const kernels: readonly Kernel<any>[] = [
   reduceKernel,
   ropeKernel,
   sampleKernel,
+  scanKernel,
   topkKernel,
 ]
