@@ -6,6 +6,7 @@
 #include "attend.h"
 #include "conv1d.h"
 #include "copy.h"
+#include "experts.h"
 #include "gather.h"
 #include "linear_packed.h"
 #include "map.h"
@@ -25,6 +26,7 @@ static const struct { const Kernel *kernels; int32_t count; } tables[] = {
   TABLE(attendKernels),
   TABLE(conv1dKernels),
   TABLE(copyKernels),
+  TABLE(expertsKernels),
   TABLE(gatherKernels),
   TABLE(linearPackedKernels),
   TABLE(mapKernels),

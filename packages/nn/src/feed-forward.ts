@@ -1,10 +1,12 @@
 import type { Tensor } from '@attune/tensor'
 import { type GatedMlpConfig, type GatedMlpParams, gatedMlp, gatedMlpParams } from './mlp.ts'
+import { type MoeConfig, moe, moeParams } from './moe.ts'
 import type { Bound, ParamTree } from './params.ts'
 
 /** The feed-forward half of a layer, as data. */
 export type FeedForwardSpec =
   | ({ readonly kind: 'gated' } & Omit<GatedMlpConfig, 'dim'>)
+  | ({ readonly kind: 'moe' } & Omit<MoeConfig, 'dim'>)
   /** The layer has none (Mamba). */
   | { readonly kind: 'none' }
 
@@ -17,6 +19,10 @@ const kinds: { readonly [K in Exclude<Kind, 'none'>]: FeedForward<Extract<FeedFo
   gated: {
     params: (spec, dim) => gatedMlpParams({ dim, ...spec }),
     forward: (params: Bound<GatedMlpParams>, x, spec) => gatedMlp(params, x, spec),
+  },
+  moe: {
+    params: (spec, dim) => moeParams({ dim, ...spec }),
+    forward: moe,
   },
 }
 

@@ -1,5 +1,5 @@
 import { type Expr, h, k, q, s, table } from '@attune/expr'
-import { attendOf, concatOf, layerNormOf, linearOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
+import { attendOf, concatOf, layerNormOf, linearOf, matmulExpertsOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
 import {
   bytesOf,
   Constant,
@@ -152,6 +152,28 @@ export const opCases: readonly OpCase[] = [
     (d): OpCase => ({
       name: `linear: ${d.name} weight`,
       build: m => ({ out: linearOf(m.floats([9, 64]), m.stored(d, [33, 64])) }),
+      bound: 2e-4,
+    }),
+  ),
+  ...sizes.map(
+    (t): OpCase => ({
+      name: `matmulExperts: f32, ${t} tokens`,
+      lengths: { t },
+      gradients: t === 2 ? true : undefined,
+      build: m =>
+        pick(n('t', 65), rows => {
+          const routes = m.integers([rows, 2], 5)
+          const weight = m.stored('f32', [5, 24, 40])
+          const hidden = matmulExpertsOf({ x: m.floats([rows, 40]), weight, routes, bias: m.floats([5, 24]) })
+          return { hidden, out: matmulExpertsOf({ x: hidden, weight: m.stored('f32', [5, 40, 24]), routes }) }
+        }),
+      bound: 1e-11,
+    }),
+  ),
+  ...(['f16', 'bf16', q4_0, q4_1, q8_0] as Storage[]).map(
+    (d): OpCase => ({
+      name: `matmulExperts: ${typeof d === 'string' ? d : d.name} weights`,
+      build: m => ({ out: matmulExpertsOf({ x: m.floats([9, 64]), weight: m.stored(d, [6, 33, 64]), routes: m.integers([9, 3], 6) }) }),
       bound: 2e-4,
     }),
   ),

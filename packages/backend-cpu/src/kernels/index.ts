@@ -2,6 +2,7 @@ import type { Kernel } from '@attune/tensor'
 import { attendFused } from './attend.ts'
 import { conv1dKernel } from './conv1d.ts'
 import { copyContiguous, copyStrided } from './copy.ts'
+import { expertsKernel } from './experts.ts'
 import { gatherKernel, scatterKernel } from './gather.ts'
 import { linearDense } from './linear.ts'
 import { linearPacked } from './linear-packed.ts'
@@ -21,6 +22,7 @@ export const kernels: readonly Kernel<any>[] = [
   conv1dKernel,
   copyContiguous,
   copyStrided,
+  expertsKernel,
   gatherKernel,
   scatterKernel,
   linearDense,
