@@ -20,11 +20,14 @@ export const problems = nodes => [...nodes.flatMap(node => [...ofManifest(node),
 
 /** @param {import('../lib/workspace.mjs').Package} p @returns {Node} */
 function read(p) {
-  const { dependencies = {}, peerDependencies = {}, optionalDependencies = {}, devDependencies = {} } = p.manifest
+  const { dependencies = {}, peerDependencies = {}, peerDependenciesMeta = {}, optionalDependencies = {}, devDependencies = {} } = p.manifest
   const uses = filesBelow(join(p.dir, 'src'), name => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name)).flatMap(file =>
     importsOf(file).map(use => ({ ...use, file: relative(root, file).replaceAll(sep, '/'), from: escapes(p.dir, file, use.from) })),
   )
-  const runtime = Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies })
+  // An optional peer is nobody's dependency: the package works without it, and no import may name it.
+  const runtime = Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies }).filter(
+    other => !peerDependenciesMeta[other]?.optional,
+  )
   return { name: p.name, dependencies: runtime, development: Object.keys(devDependencies), uses }
 }
 

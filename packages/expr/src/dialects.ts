@@ -49,7 +49,22 @@ export const INFIX: Readonly<Partial<Record<OpName, { readonly text: string; rea
   or: { text: '||', level: 1, chains: true },
 }
 
-/** WebGPU shading language. Arguments that overflow are clamped: infinities are indeterminate there. */
+/** Sine or cosine after Cody and Waite's reduction to [−π/4, π/4]; coefficients of Cephes' sinf. `turn` quarter turns are added. */
+const circular = (name: string, turn: number): string => `fn ${name}(x: f32) -> f32 {
+  let k = round(x * 0.6366197724f);
+  let r = ((x - k * 1.5703125f) - k * 4.837512969970703125e-4f) - k * 7.549789954891882e-8f;
+  let z = r * r;
+  let s = r + r * z * (-1.6666654611e-1f + z * (8.3321608736e-3f - z * 1.9515295891e-4f));
+  let c = 1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+  let q = (i32(k) + ${turn}) & 3;
+  let v = select(s, c, (q & 1) == 1);
+  return select(v, -v, q >= 2);
+}`
+
+/**
+ * WebGPU shading language. Arguments that overflow are clamped: infinities are indeterminate there. Its own sine and cosine are only
+ * good to 2^−11 and inside [−π, π], its power of a negative base is indeterminate: helpers replace them.
+ */
 export const wgsl: Dialect = {
   name: 'wgsl',
   types: { f32: 'f32', i32: 'i32', bool: 'bool' },
@@ -58,14 +73,21 @@ export const wgsl: Dialect = {
   index: (table, slot, indices) => `${tableName(table, slot)}[${indices.join('][')}]`,
   local: (name, type, text) => `let ${name}: ${type} = ${text};`,
   templates: {
-    ...calls({ abs: 'abs', floor: 'floor', exp: 'exp', log: 'log', sin: 'sin', cos: 'cos', sqrt: 'sqrt', rsqrt: 'inverseSqrt' }, 1),
-    ...calls({ erf: 'attune_erf', f32: 'f32', i32: 'i32' }, 1),
-    ...calls({ min: 'min', max: 'max', pow: 'pow' }, 2),
+    ...calls({ abs: 'abs', floor: 'floor', exp: 'exp', log: 'log', sqrt: 'sqrt', rsqrt: 'inverseSqrt' }, 1),
+    ...calls({ erf: 'attune_erf', sin: 'attune_sin', cos: 'attune_cos', f32: 'f32', i32: 'i32' }, 1),
+    ...calls({ min: 'min', max: 'max', pow: 'attune_pow' }, 2),
     tanh: 'tanh(clamp($0, -15.0f, 15.0f))',
     sigmoid: '(1.0f / (1.0f + exp(-clamp($0, -80.0f, 80.0f))))',
     select: 'select($2, $1, $0)',
   },
   prelude: {
+    sin: circular('attune_sin', 0),
+    cos: circular('attune_cos', 1),
+    pow: `fn attune_pow(x: f32, y: f32) -> f32 {
+  if (y == 0.0f) { return 1.0f; }
+  let p = pow(abs(x), y);
+  return select(p, -p, x < 0.0f && floor(y) == y && floor(0.5f * y) * 2.0f != y);
+}`,
     // Abramowitz and Stegun 7.1.26, absolute error 1.5e-7
     erf: `fn attune_erf(x: f32) -> f32 {
   let a = abs(x);
