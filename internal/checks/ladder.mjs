@@ -20,7 +20,13 @@ export const problems = nodes => [...nodes.flatMap(node => [...ofManifest(node),
 
 /** @param {import('../lib/workspace.mjs').Package} p @returns {Node} */
 function read(p) {
-  const { dependencies = {}, peerDependencies = {}, peerDependenciesMeta = {}, optionalDependencies = {}, devDependencies = {} } = p.manifest
+  const {
+    dependencies = {},
+    peerDependencies = {},
+    peerDependenciesMeta = {},
+    optionalDependencies = {},
+    devDependencies = {},
+  } = p.manifest
   const uses = filesBelow(join(p.dir, 'src'), name => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name)).flatMap(file =>
     importsOf(file).map(use => ({ ...use, file: relative(root, file).replaceAll(sep, '/'), from: escapes(p.dir, file, use.from) })),
   )
