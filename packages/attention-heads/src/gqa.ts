@@ -25,7 +25,7 @@ export const gqa = defineAttention('gqa', {
     v: linear({ dim }, { h: kvHeads, d: headDim }, bias),
     o: linear({ h: heads, d: headDim }, { dim }, outBias),
   }),
-  state: ({ kvHeads, headDim }) => ({ k: rows(kvHeads, headDim), v: rows(kvHeads, headDim) }),
+  state: ({ kvHeads, headDim }) => ({ k: rows(kvHeads, headDim, { rotary: true }), v: rows(kvHeads, headDim) }),
   forward({ x, params: p, position, state, mask, score, config }) {
     const past = state.append({ k: position.rotate(p.k(x)), v: p.v(x) }) // (B, kvHeads, S, d)
     const q = position.rotate(p.q(x)) // (N, heads, d)

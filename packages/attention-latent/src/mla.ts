@@ -1,4 +1,4 @@
-import { attend, defineAttention, type Past, rows } from '@attune/attention'
+import { attend, defineAttention, derived, type Past, rows } from '@attune/attention'
 import { type LinearSpec, linear, type VectorSpec, vector } from '@attune/nn'
 import { concatOf, rmsNormOf } from '@attune/ops'
 import type { Position } from '@attune/position'
@@ -43,8 +43,8 @@ export const mla = defineAttention('mla', {
     return parts as MlaParams // which ones there are, `forward` sees by looking
   },
   state(config) {
-    const { latent, rope } = mlaShape(config)
-    return { c: rows(1, latent + rope) }
+    const { latent, rope, ropeHeads } = mlaShape(config)
+    return { c: rows(1, latent + rope, { rotary: ropeHeads === 1 ? { at: latent, dims: rope } : undefined }) }
   },
   forward({ x, params: p, position, state, mask, score, config }) {
     const shape = mlaShape(config)
@@ -58,8 +58,9 @@ export const mla = defineAttention('mla', {
     const queries = { nope: q.slice(2, 0, nopeDim), rope: rotated(q.slice(2, nopeDim, nopeDim + rope), shape, position) }
     const options = { mask, score, scale: shape.scale }
     if (shape.mode === 'materialised') {
-      const kv = p.kvb(past.parts.c.squeeze(1).slice(2, 0, latent)) // (B, S, H, nope + value)
-      return p.o(attend(concatOf(queries.nope, queries.rope), materialised(past, kv, shape), options).out)
+      const rows = past.dense('c').squeeze(1) // (B, S, latent + rope)
+      const kv = p.kvb(rows.slice(2, 0, latent)) // (B, S, H, nope + value)
+      return p.o(attend(concatOf(queries.nope, queries.rope), derived(past, 'c', materialised(rows, kv, shape)), options).out)
     }
     const up = perHead(p.kvb.weight, shape)
     const inside = concatOf(toLatent(queries.nope, up.keys), queries.rope)
@@ -89,30 +90,30 @@ const toLatent = (q: Tensor, keys: Tensor): Tensor => (keys.shape[1] === 0 ? q :
 /** Rows whose keys are all rotated: keys are the end of a row, values its beginning. */
 function apart(past: Past, { latent, rope }: MlaShape): Past {
   const { c } = past.parts
-  return withParts(past, { k: c.slice(3, latent, latent + rope), v: c.slice(3, 0, latent) })
+  const both = <T>(x: T) => ({ k: x, v: x })
+  return {
+    ...past,
+    parts: { k: c.slice(3, latent, latent + rope), v: c.slice(3, 0, latent) },
+    lengths: both(past.lengths.c),
+    rows: past.rows && both(past.rows.c),
+    positions: past.positions && both(past.positions.c),
+    pages: past.pages && { ...past.pages, tables: both(past.pages.tables.c) },
+  }
 }
 
 /** Keys and values (B, H, S, ·) of all heads from what the latents give (B, S, H, nope + value) and the shared keys. */
-function materialised(past: Past, kv: Tensor, { heads, nopeDim, valueDim, latent, rope }: MlaShape): Past {
+function materialised(rows: Tensor, kv: Tensor, { heads, nopeDim, valueDim, latent, rope }: MlaShape): { k: Tensor; v: Tensor } {
   const [b, s] = kv.shape as number[]
   const perSlot = kv.reshape([b * s, heads, nopeDim + valueDim])
-  const shared = past.parts.c
+  const shared = rows
     .reshape([b * s, 1, latent + rope])
     .slice(2, latent, latent + rope)
     .expand([b * s, heads, rope])
   const k = concatOf(perSlot.slice(2, 0, nopeDim), shared) // (B · S, H, nope + rope)
-  return withParts(past, { k: bySlot(k), v: kv.slice(3, nopeDim, nopeDim + valueDim).permute(0, 2, 1, 3) }, heads)
+  return { k: bySlot(k), v: kv.slice(3, nopeDim, nopeDim + valueDim).permute(0, 2, 1, 3) }
   function bySlot(y: Tensor): Tensor {
     return dense(y)
       .reshape([b, s, heads, nopeDim + rope])
       .permute(0, 2, 1, 3)
   }
-}
-
-/** A past with keys and values made from its rows, for as many heads. */
-function withParts(past: Past, parts: { k: Tensor; v: Tensor }, heads = 1): Past {
-  const [b, , s] = past.parts.c.shape
-  const lengths = heads === 1 ? past.lengths.c : copyOf(past.lengths.c.expand([b, heads]))
-  const rows = past.rows?.c.expand([b, heads, s])
-  return { ...past, parts, lengths: { k: lengths, v: lengths }, rows: rows && { k: rows, v: rows } }
 }

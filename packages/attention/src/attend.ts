@@ -1,30 +1,72 @@
-import { type AttendOptions, type AttendResult, attendOf } from '@attune/ops'
-import type { Tensor } from '@attune/tensor'
-import type { Past } from './state.ts'
+import { type AttendOptions, type AttendResult, attendOf, groupedHeads } from '@attune/ops'
+import { AttuneError, type Tensor } from '@attune/tensor'
+import { mergeParts } from './merge.ts'
+import type { Past, Segment } from './state.ts'
 
-export interface AttendPastOptions extends AttendOptions {
-  /** Parts that hold keys and values, `k` and `v` by default. */
+export interface AttendPastOptions extends Omit<AttendOptions, 'page' | 'mass'> {
+  /** Parts that hold keys and values, `k` and `v` by default. Without values (`null`) the first `valueWidth` numbers of a key are the value. */
   readonly keys?: string
-  readonly values?: string
+  readonly values?: string | null
   /** A learned logit per query head (H) that takes weight but gives no value. */
   readonly sink?: Tensor
+  /** Key blocks each token reads (N, key heads, cap) i32 and how many of them (N, key heads) i32; `block` slots each. */
+  readonly blocks?: Tensor
+  readonly blockCounts?: Tensor
 }
 
-/** Attention of q (N, H, d) over what a state remembers. */
-export function attend(q: Tensor, past: Past, { keys = 'k', values = 'v', sink, ...options }: AttendPastOptions = {}): AttendResult {
-  const { tokens } = past
-  return attendOf(
+/** Attention of q (N, H, d) over what a state remembers, however it is stored; policies see what they asked for. */
+export function attend(q: Tensor, past: Past, options: AttendPastOptions = {}): AttendResult {
+  const { observing, more = [] } = past
+  if (more.length > 0) return attendAll(q, past, more, options)
+  const result = attendOne(q, past, past, options, observing?.mass ?? false)
+  const keys = options.keys ?? 'k'
+  if (result.mass) observing!.takeMass(keys, result.mass)
+  observing?.takeQueries?.(keys, q, keyHeadsOf(q, past, keys, options))
+  return result
+}
+
+function attendOne(
+  q: Tensor,
+  { tokens }: Pick<Past, 'tokens'>,
+  segment: Segment,
+  { keys = 'k', values = 'v', sink, blocks, blockCounts, ...options }: AttendPastOptions,
+  mass = false,
+): AttendResult {
+  const { parts, lengths, rows, positions, pages } = segment
+  const result = attendOf(
     {
-      q,
-      k: past.parts[keys],
-      v: past.parts[values],
-      lengths: past.lengths[keys],
+      q: segment.turn?.(keys, q) ?? q,
+      k: parts[keys],
+      v: values === null ? undefined : parts[values],
+      lengths: lengths[keys],
       offsets: tokens.offsets,
       qRow: tokens.row,
       qPosition: tokens.position,
-      kRow: past.rows?.[keys],
+      kRow: rows?.[keys],
+      kPosition: positions?.[keys],
       sink,
+      blocks,
+      blockCounts,
+      pages: pages?.tables[keys],
     },
-    options,
+    { ...options, page: pages?.size, mass },
   )
+  return values !== null && segment.turnBack ? { ...result, out: segment.turnBack(values, result.out) } : result
 }
+
+/** Over several segments, merged by their log-sum-exps. */
+function attendAll(q: Tensor, past: Past, more: readonly Segment[], options: AttendPastOptions): AttendResult {
+  if (options.weigh === 'sigmoid' || options.blocks || past.observing)
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights or observation',
+      {},
+    )
+  const { sink, ...rest } = options
+  // The sink takes weight once.
+  const results = [past, ...more].map((segment, i) => attendOne(q, past, segment, { ...rest, lse: true, sink: i === 0 ? sink : undefined }))
+  return mergeParts(results.map(r => ({ out: r.out, lse: r.lse! })))
+}
+
+const keyHeadsOf = (q: Tensor, past: Past, keys: string, options: AttendPastOptions): readonly number[] =>
+  options.keyHeads ?? groupedHeads(q.shape[1] as number, past.lengths[keys].shape[1] as number)

@@ -19,6 +19,14 @@ export interface ForwardContext<P extends ParamTree, C> {
   readonly config: C
 }
 
+/** What a variant computes the rows of its memory axis from. */
+export interface MemoryContext<P extends ParamTree, C> {
+  /** Encoder output (M, dim) f32 */
+  readonly memory: Tensor
+  readonly params: Bound<P>
+  readonly config: C
+}
+
 /** An attention variant, declared once: parameters, what it remembers, and how it mixes. */
 export interface Variant<C = any, P extends ParamTree = any> {
   readonly name: string
@@ -29,6 +37,8 @@ export interface Variant<C = any, P extends ParamTree = any> {
   state(config: C): StateSpec
   /** (N, dim) → (N, dim) */
   forward(context: ForwardContext<P, C>): Tensor
+  /** Rows of the parts on the memory axis, each (M, heads, width), computed once per encoder input. */
+  remember?(context: MemoryContext<P, C>): Readonly<Record<string, Tensor>>
   /** "With this config I equal that variant": proved numerically by the suite. */
   readonly limits: readonly (readonly [config: C, equals: Variant, as: any])[]
   /** Conversions from other variants to this one or from this one to others. */
@@ -44,6 +54,7 @@ export interface VariantParts<C, P extends ParamTree> {
   params(config: C): P
   state(config: C): StateSpec
   forward(context: ForwardContext<P, C>): Tensor
+  remember?(context: MemoryContext<P, C>): Readonly<Record<string, Tensor>>
   readonly limits?: Variant<C, P>['limits']
   readonly bridges?: readonly Bridge[]
 }
@@ -51,8 +62,8 @@ export interface VariantParts<C, P extends ParamTree> {
 export function defineAttention<C, P extends ParamTree>(name: string, parts: VariantParts<C, P>): Variant<C, P> {
   if (!/^[a-z0-9]+(?:[-/][a-z0-9]+)*$/.test(name))
     throw new AttuneError('ERR_ARGUMENT', `'${name}' is not a variant name: use lower-case words joined by '-' or one 'scope/'`, { name })
-  const { title, paper, family, params, state, forward, limits = [], bridges = [] } = parts
-  return Object.freeze({ [MARK]: true, abi: 1 as const, name, about: { title, paper, family }, params, state, forward, limits, bridges })
+  const { title, paper, family, limits = [], bridges = [], ...stages } = parts
+  return Object.freeze({ [MARK]: true, abi: 1 as const, name, about: { title, paper, family }, ...stages, limits, bridges })
 }
 
 /** True for variants of any copy of this package. */

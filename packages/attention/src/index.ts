@@ -1,14 +1,7 @@
 export { type AttendPastOptions, attend } from './attend.ts'
 export { type Bridge, type BridgeInput, bridge, type Calibration, type Exactness } from './bridge.ts'
-export { defineAttention, type ForwardContext, isVariant, type Variant, type VariantParts } from './define.ts'
+export { defineAttention, type ForwardContext, isVariant, type MemoryContext, type Variant, type VariantParts } from './define.ts'
+export { derived } from './derive.ts'
 export { causal, chunked, full, type MaskSpec, maskOf, window } from './masks.ts'
-export {
-  numbersPerToken,
-  type Past,
-  type RowsKind,
-  rows,
-  type StateKind,
-  type StateSpec,
-  type StateView,
-  type StepTokens,
-} from './state.ts'
+export { mergeParts, type PartialAttention } from './merge.ts'
+export * from './state.ts'

@@ -85,6 +85,7 @@ static Attend attendArgs(const Launch &l) {
   a.shared = r.number() != 0;
   r.pair(a.lengthStride), r.pair(a.kRowStride), r.pair(a.kPositionStride);
   a.keys.page = a.values.page = r.number(), a.keys.pageCount = a.values.pageCount = r.number(), a.values.pages = a.keys.pages;
+  a.keys.pageHeads = a.values.pageHeads = r.number();
   a.block = r.number(), a.blockStride = r.number(), a.blockCapacity = r.number();
   a.chunkKeys = r.number(), a.maxChunks = r.number(), a.fewTokens = r.number(), a.scratchBytes = r.number();
   a.slots = r.number(), a.slotCapacity = r.number(), a.frequencyCount = r.number(), a.interleaved = r.number() != 0;

@@ -9,12 +9,12 @@ enum RowType { RowF32, RowF16, RowBf16, RowQ8_0 };
 
 struct Rows {
   const uint8_t *data;
-  const int32_t *pages; // (batch, pageCount): slot s lies in page pages[b][s / page] of the pool at s % page; null: not paged
-  int64_t batchStride, headStride, slotStride, page, pageCount; // strides in elements; paged: batchStride is a page's
+  const int32_t *pages; // (batch, pageCount) or (batch, pageHeads, pageCount): slot s lies in page pages[b][…][s / page] of the pool at s % page; null: not paged
+  int64_t batchStride, headStride, slotStride, page, pageCount, pageHeads; // pageHeads: 0 when heads share a table; strides in elements; paged: batchStride is a page's
   int32_t type, width;
 
   const uint8_t *row(int64_t b, int32_t head, int64_t slot) const {
-    if (pages) b = pages[b * pageCount + slot / page], slot %= page;
+    if (pages) b = pages[(pageHeads ? b * pageHeads + head : b) * pageCount + slot / page], slot %= page;
     const int64_t at = b * batchStride + head * headStride + slot * slotStride;
     return data + (type == RowQ8_0 ? at / 32 * 34 : type == RowF32 ? at * 4 : at * 2);
   }

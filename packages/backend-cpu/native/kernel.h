@@ -15,7 +15,7 @@
 // parameters in the order of its `params` (integers and run-time Lengths already multiplied out, floats as such).
 struct Launch {
   uint8_t *pointers[32];
-  union { int64_t i; double f; } params[96];
+  union { int64_t i; double f; } params[112];
   int32_t bindings, count, threads;
   // always_inline: a shared inline function could be linked from the wrong instruction set's object
   template <class T = float> __attribute__((always_inline)) T *p(int i) const { return (T *)pointers[i]; } // null when the binding is { none: true }

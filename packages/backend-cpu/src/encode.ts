@@ -15,7 +15,7 @@ export interface SlotUse {
 }
 
 const maxBindings = 32
-const maxParams = 96
+const maxParams = 112
 
 /** Encodes a program for kernels numbered by `kernels`. Throws ERR_UNSUPPORTED for what this device cannot launch. */
 export function encode(program: Program, kernels: ReadonlyMap<string, number>): Encoded {

@@ -30,6 +30,8 @@ export interface AttendCase {
   readonly transposed?: boolean
   readonly blocks?: { readonly size: number; readonly capacity: number }
   readonly page?: number
+  /** Each head has pages of its own. */
+  readonly ownPages?: boolean
   /** Rows of the tokens do not count up by one: every third is left out. */
   readonly skipping?: boolean
   readonly qPosition?: boolean
@@ -83,9 +85,9 @@ export function makeAttend(c: AttendCase): MadeAttend {
   const frequencies = Float32Array.from({ length: dK / 2 - 2 }, (_, i) => 10000 ** (-i / (dK / 2 - 2)))
   const sink = Float32Array.from({ length: heads }, normal)
   const blocks = c.blocks && listBlocks(tokens, nK, Math.ceil(slots / c.blocks.size), c.blocks.capacity, next)
-  const pages = c.page ? layPages(batch, slots / c.page, next) : undefined
+  const pages = c.page ? layPages(c.ownPages ? batch * nK : batch, slots / c.page, next) : undefined
 
-  const pooled = (s: Stored): PlanInput => (pages ? toPages(s, pages, c.page!) : s.input)
+  const pooled = (s: Stored): PlanInput => (pages ? toPages(s, pages, c.page!, c.ownPages) : s.input)
   const operands: Record<string, PlanInput | undefined> = {
     q: { dtype: 'f32', shape: [tokens, heads, dK], data: q },
     k: pooled(k),
@@ -100,7 +102,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
     rotate: c.rotate && { dtype: 'f32', shape: [frequencies.length], data: frequencies },
     blocks: blocks && i32([tokens, nK, c.blocks!.capacity], blocks.items),
     blockCounts: blocks && i32([tokens, nK], blocks.counts),
-    pages: pages && i32([batch, slots / c.page!], pages),
+    pages: pages && i32(c.ownPages ? [batch, nK, slots / c.page!] : [batch, slots / c.page!], pages),
   }
   const names = (Object.keys(operands) as (keyof AttendOperands)[]).filter(n => operands[n])
   const read = [...(c.score ? tables(c.score) : []), ...(c.mask ? tables(c.mask) : [])].map(t => t.operand as PlanInput)
@@ -270,14 +272,14 @@ const layPages = (batch: number, perRow: number, next: () => number): number[] =
   )
 
 /** The same f32 rows in pages of a pool. */
-function toPages({ row, input }: Stored, pages: readonly number[], page: number): PlanInput {
+function toPages({ row, input }: Stored, pages: readonly number[], page: number, own = false): PlanInput {
   const [batch, n, slots, d] = input.shape as number[]
   const data = new Float32Array(batch * n * slots * d)
   for (let b = 0; b < batch; b++)
     for (let h = 0; h < n; h++)
       for (let s = 0; s < slots; s++) {
-        const at = pages[b * (slots / page) + Math.floor(s / page)]
-        data.set(row(b, h, s), ((at * n + h) * page + (s % page)) * d)
+        const at = pages[(own ? b * n + h : b) * (slots / page) + Math.floor(s / page)]
+        data.set(row(b, h, s), ((own ? at : at * n + h) * page + (s % page)) * d)
       }
-  return { dtype: 'f32', shape: [(batch * slots) / page, n, page, d], data }
+  return { dtype: 'f32', shape: own ? [(batch * n * slots) / page, 1, page, d] : [(batch * slots) / page, n, page, d], data }
 }

@@ -103,5 +103,6 @@ export const attendCases: readonly AttendCase[] = [
   { name: 'blocks', rows: [[30, 100], [1, 90]], mask: causal, blocks: { size: 16, capacity: 4 }, lse: true, ...gqa },
   { name: 'many blocks', rows: [[1, 3000]], mask: causal, blocks: { size: 64, capacity: 60 }, score: alibi, capacity: 4096 },
   { name: 'pages', rows: [[66, 40], [1, 99]], mask: causal, page: 16, ...gqa },
+  { name: 'pages of each head', rows: [[66, 40], [1, 99], [3, 3]], mask: causal, page: 16, ownPages: true, ragged: true, shuffled: true, lse: true, mass: true, ...gqa },
   { name: 'pages larger than a tile', rows: [[66, 140], [3, 99]], mask: window(100), page: 128 },
 ]

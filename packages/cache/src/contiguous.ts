@@ -1,11 +1,13 @@
-import { bucket, type CacheManager } from './manager.ts'
+import { bucket } from './manager.ts'
+import { type SlotManager, slotManager } from './slots.ts'
 
 /** Every row stays: row r lies in slot r. Grows by doubling. */
-export const contiguous = (): CacheManager => ({
-  name: 'contiguous',
-  why: () => undefined,
-  layout(_mask, rows) {
-    const capacity = bucket(rows)
-    return { key: `rows${capacity}`, capacity, slot: row => row, length: n => n, remembersRows: false }
-  },
-})
+export const contiguous = (): SlotManager =>
+  slotManager({
+    name: 'contiguous',
+    why: () => undefined,
+    layout(_layer, rows) {
+      const capacity = bucket(rows)
+      return { key: `rows${capacity}`, capacity, slot: row => row, find: row => row, length: n => n, remembersRows: false }
+    },
+  })

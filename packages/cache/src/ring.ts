@@ -1,41 +1,47 @@
 import { horizon } from '@attune/expr'
-import { bucket, type CacheManager } from './manager.ts'
+import { bucket } from './manager.ts'
+import { type LayoutOf, type SlotManager, slotManager } from './slots.ts'
 
 /**
  * Keeps only rows that a mask can still see: the first `pinned` rows and a ring over the rest, as wide as the mask's horizon plus one
  * step's new rows. Both numbers are derived from the mask itself.
  */
-export const ring = (): CacheManager => ({
-  name: 'ring',
-  why(_kind, mask) {
-    return Number.isFinite(horizon(mask).window)
-      ? undefined
-      : 'the mask lets a query see rows arbitrarily far back, so no row may be dropped'
-  },
-  layout(mask, _rows, chunk) {
-    const { window, pinned } = horizon(mask)
-    // A step writes its rows before its first query reads: that query must still find the rows of its own window.
-    const capacity = bucket(pinned + window + chunk - 1, 16)
-    const size = capacity - pinned
-    return {
-      key: `ring${capacity}+${pinned}`,
-      capacity,
-      slot: row => (row < pinned ? row : pinned + ((row - pinned) % size)),
-      length: n => Math.min(n, capacity),
-      remembersRows: true,
-    }
-  },
-})
+export const ring = (): SlotManager =>
+  slotManager({
+    name: 'ring',
+    why(kind, mask) {
+      if (kind.kind === 'pool') return 'pooled rows stand beside all rows they are made of'
+      if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
+      if (kind.rewritten) return 'rewritten rows lie in row order'
+      return Number.isFinite(horizon(mask).window)
+        ? undefined
+        : 'the mask lets a query see rows arbitrarily far back, so no row may be dropped'
+    },
+    layout({ mask }, _rows, chunk) {
+      const { window, pinned } = horizon(mask)
+      // A step writes its rows before its first query reads: that query must still find its own window, and the row that leaves it.
+      const capacity = bucket(pinned + window + chunk, 16)
+      const size = capacity - pinned
+      return {
+        key: `ring${capacity}+${pinned}`,
+        capacity,
+        slot: row => (row < pinned ? row : pinned + ((row - pinned) % size)),
+        find: row => row.lt(pinned).select(row, row.sub(pinned).max(0).mod(size).add(pinned)),
+        length: n => Math.min(n, capacity),
+        remembersRows: true,
+      }
+    },
+  })
 
 /** The smallest exact manager for each layer: a ring where the mask's horizon is finite, else contiguous. */
-export function automatic(first: CacheManager, otherwise: CacheManager): CacheManager {
-  const pick = (mask: Parameters<CacheManager['layout']>[0], rows: number, chunk: number) => {
-    if (first.why({ kind: 'rows', heads: 1, width: 1 }, mask)) return otherwise
-    return first.layout(mask, rows, chunk).capacity < otherwise.layout(mask, rows, chunk).capacity ? first : otherwise
+export function automatic(first: SlotManager, otherwise: SlotManager): SlotManager {
+  const pick = (layer: LayoutOf, rows: number, chunk: number) => {
+    if (Object.values(layer.spec).some(kind => first.why(kind, layer.mask))) return otherwise
+    return first.layout(layer, rows, chunk).capacity < otherwise.layout(layer, rows, chunk).capacity ? first : otherwise
   }
-  return {
+  return slotManager({
     name: `${first.name}|${otherwise.name}`,
     why: (kind, mask) => (first.why(kind, mask) ? otherwise.why(kind, mask) : undefined),
-    layout: (mask, rows, chunk) => pick(mask, rows, chunk).layout(mask, rows, chunk),
-  }
+    layout: (layer, rows, chunk) => pick(layer, rows, chunk).layout(layer, rows, chunk),
+  })
 }

@@ -1,5 +1,5 @@
-import { maskOf, type StepTokens } from '@attune/attention'
-import { contiguous, rowsView } from '@attune/cache'
+import type { StepTokens } from '@attune/attention'
+import { windowStates } from '@attune/cache'
 import { decoderLayer, type LayerResult, type LayerSpec, type Model, variantOf } from '@attune/models'
 import { bindParams, embedding, type ParamValues } from '@attune/nn'
 import { type RopeSpec, ropeFrequencies } from '@attune/position'
@@ -9,13 +9,10 @@ import {
   type Constant,
   copyOf,
   type Device,
-  type DeviceBuffer,
   input,
   length,
   type Recording,
   record,
-  state,
-  stateBytes,
   type Tensor,
   tensor,
 } from '@attune/tensor'
@@ -40,7 +37,7 @@ export class LayerRunner {
     const { spec, values } = this.model
     const { embed } = bindParams({ embed: embedding(spec.vocab, spec.dim) }, values)
     const count = length('tokens', this.window)
-    await this.#recorded({ x: copyOf(embed.lookup(input('ids', 'i32', [count]))) }, [values.get('embed')!.weight], {}, async r => {
+    await this.#recorded({ x: copyOf(embed.lookup(input('ids', 'i32', [count]))) }, [values.get('embed')!.weight], async r => {
       for (const [i, ids] of windows.entries()) {
         await r.run({ lengths: { tokens: ids.length }, inputs: { ids }, signal: this.signal })
         await use(i, (await r.read('x')).data as Float32Array)
@@ -60,40 +57,26 @@ export class LayerRunner {
     const row = input('row', 'i32', [count])
     const batch = input('batch', 'i32', [count])
     const tokens: StepTokens = { count, batchRows: 1, batch, row, position: row, offsets: input('offsets', 'i32', [2]) }
-    const layout = contiguous().layout(maskOf(layer.attention.mask), this.window, this.window)
-    const operands = { layout, slots: tokens.row, lengths: input('lengths', 'i32', [1]) }
-    const buffers: Record<string, Tensor> = Object.fromEntries(
-      Object.entries(variantOf(variants, layer).state(layer.attention.config)).map(([part, { heads, width }]) => [
-        part,
-        state(part, 'f32', [1, heads, layout.capacity, width]),
-      ]),
-    )
-    const effects: Tensor[] = []
+    const states = windowStates(tokens)
+    const kept = variantOf(variants, layer).state(layer.attention.config)
     const result = decoderLayer(spec, layer, variants, values, input('x', 'f32', [count, spec.dim]), {
       position: tokens.position,
       rope: this.#rope,
-      state: s => rowsView(s, buffers, tokens, operands, effects),
+      state: params => states(0, kept, params),
     })
     const outputs = Object.fromEntries(wanted.map(name => [name, copyOf(result[name])]))
-    await this.#recorded(
-      outputs,
-      weightsOf(values),
-      buffers,
-      async (r, states) => {
-        await use(async x => {
-          const n = x.length / spec.dim
-          if (this.signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the conversion was aborted', {}, this.signal.reason)
-          const row = Int32Array.from({ length: n }, (_, i) => i)
-          const one = Int32Array.of(n)
-          const inputs = { x, batch: new Int32Array(n), row, offsets: Int32Array.of(0, n), lengths: one }
-          await r.run({ lengths: { tokens: n }, inputs, states, signal: this.signal })
-          const out = {} as Record<K, Float32Array>
-          for (const name of wanted) out[name] = (await r.read(name)).data as Float32Array
-          return out
-        })
-      },
-      effects,
-    )
+    await this.#recorded(outputs, weightsOf(values), async r => {
+      await use(async x => {
+        const n = x.length / spec.dim
+        if (this.signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the conversion was aborted', {}, this.signal.reason)
+        const row = Int32Array.from({ length: n }, (_, i) => i)
+        const inputs = { x, batch: new Int32Array(n), row, offsets: Int32Array.of(0, n) }
+        await r.run({ lengths: { tokens: n }, inputs, signal: this.signal })
+        const out = {} as Record<K, Float32Array>
+        for (const name of wanted) out[name] = (await r.read(name)).data as Float32Array
+        return out
+      })
+    })
   }
 
   /** As `layer`, for several forms at once. */
@@ -116,24 +99,15 @@ export class LayerRunner {
     return { frequencies: tensor(values, [values.length]), factor }
   }
 
-  async #recorded(
-    outputs: Record<string, Tensor>,
-    weights: readonly Constant[],
-    states: Record<string, Tensor>,
-    use: (r: Recording, states: Record<string, DeviceBuffer>) => Promise<void>,
-    effects: readonly Tensor[] = [],
-  ): Promise<void> {
+  async #recorded(outputs: Record<string, Tensor>, weights: readonly Constant[], use: (r: Recording) => Promise<void>): Promise<void> {
     const { device } = this
     const brought = weights.filter(c => !c.isOn(device))
-    const buffers: Record<string, DeviceBuffer> = {}
     let recording: Recording | undefined
     try {
-      for (const [name, t] of Object.entries(states)) buffers[name] = device.alloc(stateBytes(t))
-      recording = await record(device, { outputs, effects }, { arena: this.#arena })
-      await use(recording, buffers)
+      recording = await record(device, { outputs }, { arena: this.#arena })
+      await use(recording)
     } finally {
       recording?.dispose()
-      for (const b of Object.values(buffers)) device.free(b)
       for (const c of brought) await c.release(device)
     }
   }

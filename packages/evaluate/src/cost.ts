@@ -1,4 +1,4 @@
-import { numbersPerToken } from '@attune/attention'
+import { numbersPerSequence, numbersPerToken, type StateSpec, wholeBlocks } from '@attune/attention'
 import { type DecoderSpec, decoderParams, layerParams, type Variants, variantOf } from '@attune/models'
 import { countParams } from '@attune/nn'
 import { bytesOf, type Storage } from '@attune/tensor'
@@ -8,10 +8,13 @@ export interface LayerCost {
   readonly parameters: number
   /** Bytes a token adds to the layer's cache. */
   readonly kvBytesPerToken: number
+  /** Bytes of its state that do not grow with the sequence. */
+  readonly bytesPerSequence: number
 }
 export interface Cost {
   readonly parameters: number
   readonly kvBytesPerToken: number
+  readonly bytesPerSequence: number
   /** Floating-point operations to process one token with `context` tokens before it. */
   readonly flopsPerToken: number
   readonly layers: readonly LayerCost[]
@@ -21,8 +24,12 @@ export interface Cost {
 export function cost(spec: DecoderSpec, variants: Variants, { kv = 'f32' as Storage, context = 0 } = {}): Cost {
   const layers = spec.layers.map((layer): LayerCost => {
     const state = variantOf(variants, layer).state(layer.attention.config)
-    const kvBytesPerToken = Object.values(state).reduce((n, s) => n + s.heads * bytesOf(kv, s.width), 0)
-    return { variant: layer.attention.variant, parameters: countParams(layerParams(spec, layer, variants)), kvBytesPerToken }
+    return {
+      variant: layer.attention.variant,
+      parameters: countParams(layerParams(spec, layer, variants)),
+      kvBytesPerToken: tokenBytes(state, kv),
+      bytesPerSequence: bytesOf('f32', numbersPerSequence(state)),
+    }
   })
   const parameters = countParams(decoderParams(spec, variants))
   const matrices = parameters - (spec.tied ? 0 : spec.vocab * spec.dim)
@@ -31,5 +38,36 @@ export function cost(spec: DecoderSpec, variants: Variants, { kv = 'f32' as Stor
     const width = heads && headDim ? heads * headDim : numbersPerToken(variantOf(variants, layer).state(layer.attention.config)) / 2
     return n + 4 * width * (context + 1)
   }, 0)
-  return { parameters, kvBytesPerToken: layers.reduce((n, l) => n + l.kvBytesPerToken, 0), flopsPerToken: 2 * matrices + mixing, layers }
+  const total = (of: (l: LayerCost) => number) => layers.reduce((n, l) => n + of(l), 0)
+  return {
+    parameters,
+    kvBytesPerToken: total(l => l.kvBytesPerToken),
+    bytesPerSequence: total(l => l.bytesPerSequence),
+    flopsPerToken: 2 * matrices + mixing,
+    layers,
+  }
 }
+
+/** Bytes allocated for `rows` slots per sequence (a whole bucket of a contiguous cache), `batchRows` sequences and `memory` slots of the memory axis. */
+export function keptBytes(
+  spec: DecoderSpec,
+  variants: Variants,
+  { kv = 'f32' as Storage, rows = 0, batchRows = 1, memory = 128 } = {},
+): number {
+  const perSequence = spec.layers.reduce((n, layer) => {
+    const state = variantOf(variants, layer).state(layer.attention.config)
+    const kinds = Object.values(state).reduce((m, kind) => {
+      if (kind.kind === 'rows') return m + kind.heads * bytesOf(kv, kind.width) * (kind.axis === 'self' ? rows : memory)
+      return kind.kind === 'pool' ? m + bytesOf('f32', kind.heads * kind.width) * Math.max(1, wholeBlocks(kind, rows)) : m
+    }, 0)
+    return n + kinds + bytesOf('f32', numbersPerSequence(state))
+  }, 0)
+  return batchRows * perSequence
+}
+
+/** Bytes a token adds; a pooled block's bytes are spread over its stride. */
+const tokenBytes = (state: StateSpec, kv: Storage): number =>
+  Object.values(state).reduce((n, kind) => {
+    if (kind.kind === 'rows' && kind.axis === 'self') return n + kind.heads * bytesOf(kv, kind.width)
+    return kind.kind === 'pool' ? n + bytesOf('f32', kind.heads * kind.width) / kind.stride : n
+  }, 0)

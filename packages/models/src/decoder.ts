@@ -1,4 +1,4 @@
-import { maskOf, type StateSpec, type StateView, type Variant } from '@attune/attention'
+import { maskOf, type StateView, type Variant } from '@attune/attention'
 import {
   type Bound,
   bindParams,
@@ -60,8 +60,8 @@ export interface DecoderStep {
   /** Position of each token (N) i32 */
   readonly position: Tensor
   readonly rope: (spec: RopeSpec) => RopeOperands
-  /** State of a layer, given what its variant remembers. */
-  state(layer: number, spec: StateSpec): StateView
+  /** State of a layer, given its attention's parameters. */
+  state(layer: number, params: unknown): StateView
 }
 
 export interface DecoderResult {
@@ -78,7 +78,7 @@ export interface DecoderResult {
 }
 
 type LayerBound = Bound<{ attentionNorm: VectorSpec; attention: ParamTree; mlpNorm: VectorSpec; mlp: ParamTree }>
-type Context = Pick<DecoderStep, 'position' | 'rope'> & { state(spec: StateSpec): StateView }
+type Context = Pick<DecoderStep, 'position' | 'rope'> & { state(params: unknown): StateView }
 
 /** Values of one layer, each (N, dim): `input` and `mixed` are its attention's, `output` is the stream after the whole layer. */
 export type LayerResult = BlockResult
@@ -112,7 +112,7 @@ function layerOf(
       x: input,
       params: p.attention,
       position: bindPosition(attention.position, position, rope),
-      state: state(variant.state(config)),
+      state: state(p.attention),
       mask: maskOf(attention.mask),
       config,
     }),
@@ -132,7 +132,7 @@ export function decoder(spec: DecoderSpec, variants: Variants, values: ParamValu
   let x = params.embed.lookup(step.ids) // (N, dim)
   const stream = [x]
   const layers = spec.layers.map((layer, i) => {
-    const result = layerOf(spec, layer, variants, params.layers[i], x, { ...step, state: s => step.state(i, s) })
+    const result = layerOf(spec, layer, variants, params.layers[i], x, { ...step, state: params => step.state(i, params) })
     stream.push((x = result.output))
     return result
   })

@@ -17,4 +17,4 @@ export { filesFromValues, type LoadOptions, valuesFromFiles } from './model-file
 export { allLogits, hiddenStates, lastLogits, noOutput } from './probes.ts'
 export { Runner, type RunnerOptions, type Sequence, type StepOptions, type StepWork } from './runner.ts'
 export { type DecoderSpec, type LayerSpec, type ResidualSpec, swap } from './spec.ts'
-export { type Probe, type StepIo, stateSpecs, stepGraph } from './step-graph.ts'
+export { layerStates, type Probe, type StepIo, stepGraph } from './step-graph.ts'

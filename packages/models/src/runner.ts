@@ -1,11 +1,8 @@
-import { maskOf } from '@attune/attention'
-import { automatic, bucket, type CacheManager, contiguous, type RowsLayout, ring } from '@attune/cache'
+import { automatic, BatchBuffers, bucket, type CacheManager, contiguous, ring, States } from '@attune/cache'
 import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
 import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
 import type { Model } from './model.ts'
-import { RowStates } from './row-states.ts'
-import type { LayerSpec } from './spec.ts'
-import { layoutOf, type Probe, ropeName, stepGraph } from './step-graph.ts'
+import { layerStates, type Probe, ropeName, stepGraph } from './step-graph.ts'
 
 export interface RunnerOptions {
   /** How the past is kept. Default: a ring where a layer's mask allows it, else contiguous. */
@@ -38,6 +35,8 @@ export interface StepWork {
 export interface StepOptions {
   readonly inputs?: Readonly<Record<string, ArrayBufferView>>
   readonly signal?: AbortSignal
+  /** Lets the cache's policy see this step's attention. */
+  readonly observe?: boolean
 }
 
 /** Capacities steps are recorded for: few, so that recordings are reused. */
@@ -45,15 +44,14 @@ const STEP_SIZES = [1, 2, 4, 8, 32, 128, 256, 512, 1024, 2048, 4096]
 
 /** Owns a model's recordings and caches on one device, and runs steps for any number of sequences. */
 export class Runner {
-  readonly #states: RowStates
+  readonly #states: States
   readonly #recordings = new Map<string, Promise<Recording>>()
   readonly #arena: Arena
   readonly #sequences = new Set<Sequence>()
-  readonly #cache: CacheManager
+  /** The token drawn last for each batch row. */
+  readonly #drawn: BatchBuffers
   readonly kv: Storage
   readonly chunk: number
-  #layouts: readonly RowsLayout[]
-  #rows = 0
   #turn: Promise<void> = Promise.resolve()
   /** How many graphs were recorded, for tests and profiles. */
   recorded = 0
@@ -63,19 +61,11 @@ export class Runner {
     readonly device: Device,
     { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256 }: RunnerOptions = {},
   ) {
-    this.#cache = cache
     this.kv = kv
     this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
-    for (const [i, l] of model.spec.layers.entries()) {
-      for (const kind of Object.values(model.variants.get(l.attention.variant)?.state(l.attention.config) ?? {})) {
-        const why = cache.why(kind, maskExpr(l))
-        if (why)
-          throw new AttuneError('ERR_UNSUPPORTED', `layer ${i} cannot use the ${cache.name} cache: ${why}`, { layer: i, cache: cache.name })
-      }
-    }
-    this.#layouts = layoutOf(cache, model, 1, this.chunk)
+    this.#states = new States(cache, { device, layers: layerStates(model), kv, chunk: this.chunk })
     this.#arena = new Arena(device)
-    this.#states = new RowStates(device, model, kv)
+    this.#drawn = new BatchBuffers(device)
   }
 
   /** Starts an empty sequence. */
@@ -87,27 +77,22 @@ export class Runner {
     return s
   }
   close(sequence: Sequence): void {
-    this.#sequences.delete(sequence)
+    if (this.#sequences.delete(sequence)) this.#states.close(sequence.row)
   }
-  /** Forgets all rows from `rows` on. */
+  /** Forgets all rows from `rows` on. Errors: `ERR_UNSUPPORTED` where a layer's state cannot go back there. */
   trim(sequence: Sequence, rows: number): void {
-    if (rows > sequence.rows || rows < 0)
-      throw new AttuneError('ERR_ARGUMENT', `cannot trim a sequence of ${sequence.rows} rows to ${rows}`, { rows })
-    const lost = this.#layouts.find(l => l.remembersRows && sequence.rows > l.capacity)
-    if (lost && rows < sequence.rows)
-      throw new AttuneError('ERR_UNSUPPORTED', `a ring of ${lost.capacity} slots has dropped rows that a trim to ${rows} would need`, {
-        rows,
-      })
+    this.#states.trim(sequence.row, sequence.rows, rows)
     sequence.position -= sequence.rows - rows
     sequence.rows = rows
   }
   /** A new sequence with the same past. */
   async fork(sequence: Sequence): Promise<Sequence> {
     const copy = this.open()
-    await this.#reserve(Math.max(copy.row + 1, this.#states.batchRows), sequence.rows)
-    await this.#states.copyRow(sequence.row, copy.row)
     copy.rows = sequence.rows
     copy.position = sequence.position
+    await this.#reserve()
+    await this.#states.fork(sequence.row, copy.row)
+    await this.#drawn.copyRow(sequence.row, copy.row)
     return copy
   }
 
@@ -134,11 +119,15 @@ export class Runner {
     if (count > this.chunk)
       throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
     this.#check(items)
-    const rowsNeeded = Math.max(1, ...items.map(w => w.sequence.rows + w.ids.length))
-    await this.#reserve(Math.max(...[...this.#sequences].map(s => s.row + 1)), rowsNeeded)
-    const recording = await this.#recording(STEP_SIZES.find(n => n >= count)!, probe)
-    const inputs = { ...this.#tokenInputs(items, count), ...options.inputs }
-    await recording.run({ lengths: { tokens: count }, inputs, states: this.#states.buffers(), signal: options.signal })
+    await this.#reserve(items)
+    const capacity = STEP_SIZES.find(n => n >= count)!
+    const recording = await this.#recording(capacity, probe, options.observe ?? false)
+    await recording.run({
+      lengths: { tokens: count, ...this.#states.rows.lengths() },
+      inputs: { ...this.#tokenInputs(items, count, capacity), ...options.inputs },
+      states: { ...this.#states.buffers(), ...this.#drawn.all() },
+      signal: options.signal,
+    })
     for (const w of items) {
       w.sequence.rows += w.ids.length
       w.sequence.position = (w.positions ? w.positions[w.positions.length - 1] : w.sequence.position + w.ids.length - 1) + 1
@@ -168,7 +157,7 @@ export class Runner {
     }
   }
 
-  /** Bytes allocated for keys and values now. */
+  /** Bytes allocated for everything that is remembered now. */
   get cacheBytes(): number {
     return this.#states.bytes
   }
@@ -176,17 +165,15 @@ export class Runner {
   get batchRows(): number {
     return Math.max(this.#states.batchRows, bucket(Math.max(1, ...[...this.#sequences].map(s => s.row + 1)), 1))
   }
-  get layouts(): readonly RowsLayout[] {
-    return this.#layouts
-  }
   get allocations(): number {
-    return this.#arena.allocations + this.#states.allocations
+    return this.#arena.allocations + this.#states.allocations + this.#drawn.allocations
   }
   async dispose(): Promise<void> {
     for (const r of this.#recordings.values()) (await r).dispose()
     this.#recordings.clear()
     this.#arena.dispose()
     this.#states.dispose()
+    this.#drawn.dispose()
   }
 
   #check(items: readonly StepWork[]): void {
@@ -206,40 +193,39 @@ export class Runner {
     }
   }
 
-  async #reserve(batchRows: number, rows: number): Promise<void> {
-    const b = Math.max(this.#states.batchRows, bucket(batchRows, 1))
-    if (rows > this.#rows || b > this.#states.batchRows) {
-      const next = layoutOf(this.#cache, this.model, Math.max(rows, this.#rows), this.chunk)
-      await this.#states.resize(this.#layouts, next, b)
-      this.#layouts = next
-      this.#rows = Math.max(rows, this.#rows)
-    }
+  /** Makes room for every sequence and what a step adds to some. */
+  async #reserve(items: readonly StepWork[] = []): Promise<void> {
+    const { batchRows } = this
+    const rows = this.#rowsAfter(items, batchRows)
+    await this.#drawn.fit('drawn', { batchRows, runs: 1, items: 1, itemBytes: 4 })
+    await this.#states.reserve(batchRows, rows)
+  }
+  #rowsAfter(items: readonly StepWork[], batchRows: number): Int32Array {
+    const rows = new Int32Array(batchRows)
+    for (const s of this.#sequences) rows[s.row] = s.rows
+    for (const { sequence, ids } of items) rows[sequence.row] = sequence.rows + ids.length
+    return rows
   }
 
-  #recording(tokens: number, probe: Probe): Promise<Recording> {
-    const batchRows = this.#states.batchRows
-    const key = [tokens, batchRows, probe.key, ...new Set(this.#layouts.map(l => l.key))].join('|')
+  #recording(tokens: number, probe: Probe, observe: boolean): Promise<Recording> {
+    const key = [tokens, probe.key, observe, this.#states.key].join('|')
     let r = this.#recordings.get(key)
     if (!r) {
       this.recorded++
-      r = record(this.device, stepGraph(this.model, { tokens, batchRows, layouts: this.#layouts, kv: this.kv }, probe), {
-        arena: this.#arena,
-      })
+      r = record(this.device, stepGraph(this.model, this.#states, tokens, probe, observe), { arena: this.#arena })
       r.catch(() => this.#recordings.delete(key))
       this.#recordings.set(key, r)
     }
     return r
   }
 
-  #tokenInputs(items: readonly StepWork[], count: number): Record<string, Int32Array | Float32Array> {
+  #tokenInputs(items: readonly StepWork[], count: number, capacity: number): Record<string, Int32Array | Float32Array> {
     const b = this.#states.batchRows
     const ids = new Int32Array(count)
     const batch = new Int32Array(count)
     const row = new Int32Array(count)
     const position = new Int32Array(count)
     const offsets = new Int32Array(b + 1)
-    const totals = new Int32Array(b)
-    for (const s of this.#sequences) if (s.row < b) totals[s.row] = s.rows
     let at = 0
     for (const { sequence: s, ids: own, positions } of items) {
       for (let i = 0; i < own.length; i++, at++) {
@@ -248,15 +234,16 @@ export class Runner {
         row[at] = s.rows + i
         position[at] = positions ? positions[i] : s.position + i
       }
-      totals[s.row] = s.rows + own.length
       offsets[s.row + 1] = own.length
     }
     for (let i = 0; i < b; i++) offsets[i + 1] += offsets[i]
-    const out: Record<string, Int32Array | Float32Array> = { ids, batch, row, position, offsets }
-    for (const layout of new Map(this.#layouts.map(l => [l.key, l])).values()) {
-      out[`slots:${layout.key}`] = row.map(r => layout.slot(r))
-      out[`lengths:${layout.key}`] = totals.map(n => layout.length(n))
+    const plan = {
+      batchRows: b,
+      capacity,
+      items: items.map(({ sequence, ids }) => ({ row: sequence.row, before: sequence.rows, count: ids.length })),
+      rows: this.#rowsAfter(items, b),
     }
+    const out: Record<string, Int32Array | Float32Array> = { ids, batch, row, position, offsets, ...this.#states.inputs(plan) }
     const span = Math.max(
       1,
       ...items.map(w => Math.max(w.span ?? 0, w.sequence.position + w.ids.length, w.positions ? 1 + maximum(w.positions) : 0)),
@@ -266,7 +253,6 @@ export class Runner {
   }
 }
 
-const maskExpr = (l: LayerSpec) => maskOf(l.attention.mask)
 const maximum = (x: ArrayLike<number>): number => {
   let m = 0
   for (let i = 0; i < x.length; i++) m = Math.max(m, x[i])

@@ -152,6 +152,7 @@ function massOf(weights: Tensor, attrs: AttendAttrs, heads: Dim): Tensor {
 /** Lays paged keys and values out by slot, so that the rest need not know pages. */
 function unpaged(o: AttendOperands, { page }: AttendAttrs): AttendOperands {
   if (!o.pages) return o
+  if (o.pages.rank === 3) return unpagedHeads(o, page!)
   // Entries beyond the lengths name no page.
   const first = variable('i1', 'i32').mul(page!)
   const named = mapWith((at, n) => first.lt(n).select(at, -1), [o.pages, max(o.lengths, 1, true)]) // (B, P)
@@ -162,6 +163,20 @@ function unpaged(o: AttendOperands, { page }: AttendAttrs): AttendOperands {
     const slots = capacity(p) * page!
     const width = capacity(d)
     return own.view([b, n, slots, d], [capacity(n) * slots * width, slots * width, width, 1])
+  }
+  return { ...o, k: flat(o.k), v: o.v && flat(o.v), pages: undefined }
+}
+
+/** The same where each head has its own pages: table (B, n, P), pool (pages, 1, page, d). */
+function unpagedHeads(o: AttendOperands, page: number): AttendOperands {
+  const first = variable('i2', 'i32').mul(page)
+  const named = mapWith((at, n) => first.lt(n).select(at, -1), [o.pages!, o.lengths.unsqueeze(2)]) // (B, n, P)
+  const flat = (pool: Tensor): Tensor => {
+    const rows = gatherRows(pool, named) // (B, n, P, 1, page, d)
+    const [b, n, p, , , d] = rows.shape
+    const slots = capacity(p) * page
+    const width = capacity(d)
+    return rows.view([b, n, slots, d], [capacity(n) * slots * width, slots * width, width, 1])
   }
   return { ...o, k: flat(o.k), v: o.v && flat(o.v), pages: undefined }
 }

@@ -6,7 +6,7 @@ import { composeAttend } from './attend-compose.ts'
 export interface AttendOperands<T = Tensor> {
   /** Queries (N, H, dQK). */
   readonly q: T
-  /** Keys (B, nK, S, dQK), f32 | f16 | bf16 | packed along the width. With `pages`: (pages, nK, page, dQK). */
+  /** Keys (B, nK, S, dQK), f32 | f16 | bf16 | packed along the width. With `pages`: (pages, nK, page, dQK), or (pages, 1, page, dQK) where each head has pages of its own. */
   readonly k: T
   /** Values (B, nV, S, dV). Absent: the values are the first `attrs.valueWidth` numbers of each key row (K and V share one buffer). */
   readonly v?: T
@@ -28,7 +28,7 @@ export interface AttendOperands<T = Tensor> {
   readonly blocks?: T
   /** How many of `blocks` are read (N, nK) i32. */
   readonly blockCounts?: T
-  /** Page table (B, P) i32: slot s of row b lies in page pages[b, s / page] of the pool at s % page. */
+  /** Page table (B, P) i32: slot s of row b lies in page pages[b, s / page] of the pool at s % page. Or (B, nK, P): a table per head. */
   readonly pages?: T
   /** Inverse frequencies (F) f32: keys are stored unrotated and rotated by their position while loaded. */
   readonly rotate?: T
@@ -93,7 +93,9 @@ export const attend: Op<AttendAttrs> = {
   infer(inputs, attrs) {
     const o = operandsOf<Type>(inputs, attrs)
     const [n, h, d] = o.q.shape
-    const [b, nk, s, dk] = o.k.shape
+    const [b, stored, s, dk] = o.k.shape
+    const ownPages = o.pages?.shape.length === 3
+    const nk = ownPages ? o.pages!.shape[1] : stored
     const dv = o.v ? o.v.shape[3] : attrs.valueWidth
     const wrong = (what: string): never => {
       throw new AttuneError(
@@ -107,7 +109,8 @@ export const attend: Op<AttendAttrs> = {
     if (attrs.keyHeads.length !== h || attrs.valueHeads.length !== h)
       wrong(`head maps have ${attrs.keyHeads.length} and ${attrs.valueHeads.length} entries for ${String(h)} query heads`)
     if (attrs.keyHeads.some(x => !(x >= 0 && x < (nk as number)))) wrong('the key head map names a head that is not there')
-    const nv = o.v ? o.v.shape[1] : nk
+    if (ownPages && (stored !== 1 || (o.v && o.v.shape[1] !== 1))) wrong('with pages per head the pool holds one head')
+    const nv = o.v && !ownPages ? o.v.shape[1] : nk
     if (attrs.valueHeads.some(x => !(x >= 0 && x < (nv as number)))) wrong('the value head map names a head that is not there')
     if (attrs.weigh === 'sigmoid' && (attrs.lse || o.sink)) wrong(`sigmoid weights have no ${attrs.lse ? 'lse' : 'sink'}`)
     const out: Type[] = [{ dtype: 'f32', shape: [n, h, dv] }]
@@ -119,7 +122,7 @@ export const attend: Op<AttendAttrs> = {
 }
 
 const capacityOfPages = (o: AttendOperands<Type>, attrs: AttendAttrs): Dim => {
-  const p = o.pages!.shape[1]
+  const p = o.pages!.shape[o.pages!.shape.length - 1]
   return (typeof p === 'number' ? p : p.max) * attrs.page!
 }
 
@@ -136,8 +139,9 @@ export const groupedHeads = (heads: number, shared: number): number[] =>
 export function attendOf(operands: AttendOperands, options: AttendOptions = {}): AttendResult {
   const names = (Object.keys(operands) as (keyof AttendOperands)[]).filter(n => operands[n] !== undefined)
   const heads = operands.q.shape[1] as number
-  const nk = operands.k.shape[1] as number
-  const nv = operands.v ? (operands.v.shape[1] as number) : nk
+  const ownPages = operands.pages?.rank === 3
+  const nk = (ownPages ? operands.pages!.shape[1] : operands.k.shape[1]) as number
+  const nv = operands.v && !ownPages ? (operands.v.shape[1] as number) : nk
   const { score, mask } = options
   const attrs: AttendAttrs = {
     names,

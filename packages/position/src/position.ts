@@ -20,6 +20,9 @@ export interface RopeOperands {
   readonly factor: number
 }
 
+/** True when scores depend on the positions of keys, which must then be kept beside them. */
+export const readsKeyPositions = (spec: PositionSpec): boolean => spec.kind !== 'rope' && spec.kind !== 'none'
+
 /** Binds a spec to the positions (N) i32 of a step's tokens. */
 export function bindPosition(spec: PositionSpec, positions: Tensor, rope: (spec: RopeSpec) => RopeOperands): Position {
   if (spec.kind === 'none') return { rotate: x => x }

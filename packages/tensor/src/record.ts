@@ -8,7 +8,7 @@ import { bytesOf, isCodec, itemBytes } from './dtype.ts'
 import { readDense } from './host-loops.ts'
 import { type Choice, Lowering, type Storage } from './lower.ts'
 import type { Type } from './op.ts'
-import { capacity, elements, type Length, type LengthValues, product, resolve, rowMajor } from './shape.ts'
+import { capacity, elements, isLength, type Length, type LengthValues, product, resolve, rowMajor } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 export interface Graph {
@@ -106,10 +106,11 @@ export class Recording {
     for (const [name, s] of this.#states) {
       const buffer = states[name]
       if (!buffer) throw new AttuneError('ERR_ARGUMENT', `state '${name}' is missing`, { name })
-      if (buffer.bytes < s.bytes)
-        throw new AttuneError('ERR_SHAPE', `state '${name}' needs ${s.bytes} bytes, its buffer has ${buffer.bytes}`, {
+      const need = stateNeed(s, this.#lengths, values)
+      if (buffer.bytes < need)
+        throw new AttuneError('ERR_SHAPE', `state '${name}' needs ${need} bytes, its buffer has ${buffer.bytes}`, {
           name,
-          need: s.bytes,
+          need,
           have: buffer.bytes,
         })
       this.#slots[s.slot] = { buffer, offset: 0 }
@@ -215,5 +216,11 @@ export async function readAll<K extends string>(
 }
 
 /** Bytes a state of this type occupies. */
+/** A state whose first axis is a Length, such as a pool of pages, is as large as the run says. */
+function stateNeed(s: Storage, lengths: readonly Length[], values: readonly number[]): number {
+  const [first] = s.type!.shape
+  return isLength(first) ? (s.bytes / first.max) * values[lengths.indexOf(first)] : s.bytes
+}
+
 export const stateBytes = (t: Tensor): number => bytesOf(t.dtype, elements(t.shape))
 export type { Constant }

@@ -1,5 +1,5 @@
 import { causal, type Variant } from '@attune/attention'
-import { contiguous, rowsView } from '@attune/cache'
+import { windowStates } from '@attune/cache'
 import { bindParams, type ParamTree, type ParamValues } from '@attune/nn'
 import { bindPosition, type PositionSpec, ropeFrequencies } from '@attune/position'
 import { fill, iota, type Tensor, tensor } from '@attune/tensor'
@@ -27,17 +27,15 @@ export function layerAlone(
     position: iota(n),
     offsets: tensor([0, n], [2], 'i32'),
   }
-  const state = variant.state(config)
-  const layout = contiguous().layout(causal, n, n)
-  const buffers = Object.fromEntries(Object.entries(state).map(([k, s]) => [k, fill(0, [1, s.heads, layout.capacity, s.width])]))
+  const params = bindParams(variant.params(config) as ParamTree, values)
   return variant.forward({
     x,
-    params: bindParams(variant.params(config) as ParamTree, values),
+    params,
     position: bindPosition(position, tokens.position, spec => {
       const { values: frequencies, factor } = ropeFrequencies(spec, n)
       return { frequencies: tensor(frequencies, [frequencies.length]), factor }
     }),
-    state: rowsView(state, buffers, tokens, { layout, slots: iota(n), lengths: fill(n, [1], 'i32') }, []),
+    state: windowStates(tokens)(0, variant.state(config), params),
     mask: causal,
     config,
   })

@@ -1,19 +1,29 @@
-import type { CacheManager } from '@attune/cache'
+import { type SlotManager, slotManager } from '@attune/cache'
+import { table } from '@attune/expr'
+import { tensor } from '@attune/tensor'
 import { randomSource } from './random.ts'
 
 /** Rows that a shuffled manager permutes among each other: feed it whole blocks, so that no slot in use is still empty. */
 export const SHUFFLE_BLOCK = 16
 
 /** The same manager with its slots permuted at random inside blocks: masks and results must not change, for slots mean nothing. */
-export function shuffled(manager: CacheManager, seed = 1): CacheManager {
-  return {
-    ...manager,
+export function shuffled(manager: SlotManager, seed = 1): SlotManager {
+  return slotManager({
+    why: manager.why,
     name: `${manager.name}, shuffled`,
-    layout(mask, rows, chunk) {
-      const inner = manager.layout(mask, rows, chunk)
-      return { ...inner, key: `${inner.key}~${seed}`, remembersRows: true, slot: row => permute(inner.slot(row), seed) }
+    layout(layer, rows, chunk) {
+      const inner = manager.layout(layer, rows, chunk)
+      const order = Array.from({ length: Math.ceil(inner.capacity / SHUFFLE_BLOCK) * SHUFFLE_BLOCK }, (_, slot) => permute(slot, seed))
+      const slots = table(tensor(order, [order.length], 'i32'), { dtype: 'i32', rank: 1 })
+      return {
+        ...inner,
+        key: `${inner.key}~${seed}`,
+        remembersRows: true,
+        slot: row => permute(inner.slot(row), seed),
+        find: row => slots.at(inner.find(row)),
+      }
     },
-  }
+  })
 }
 
 function permute(slot: number, seed: number): number {

@@ -22,6 +22,8 @@ export interface AttendViews extends AttendOperands<ViewType> {
   readonly dV: number
   /** Slots a batch row may have. */
   readonly slots: number
+  /** Entries of a page table. */
+  readonly pageCount: Dim
   readonly block: number
   /** Blocks a token may list. */
   readonly blockCapacity: Dim
@@ -33,7 +35,12 @@ export interface AttendViews extends AttendOperands<ViewType> {
 
 export function attendViews({ inputs, attrs }: Sig<AttendAttrs>): AttendViews {
   const o = operandsOf<ViewType>(inputs, attrs)
-  const rows = (v: ViewType): Rows => ({ type: ROW_TYPES.indexOf(storageName(v.dtype)), strides: v.strides })
+  const ownPages = o.pages?.shape.length === 3
+  const pageCount = o.pages?.shape[o.pages.shape.length - 1] ?? 0
+  const rows = ({ dtype, strides: [page, head, ...rest] }: ViewType): Rows => ({
+    type: ROW_TYPES.indexOf(storageName(dtype)),
+    strides: [page, ownPages ? 0 : head, ...rest],
+  })
   return {
     ...o,
     at: name => {
@@ -43,10 +50,11 @@ export function attendViews({ inputs, attrs }: Sig<AttendAttrs>): AttendViews {
     tokens: o.q.shape[0],
     batch: o.lengths.shape[0],
     heads: o.q.shape[1] as number,
-    keyHeads: o.k.shape[1] as number,
+    keyHeads: (ownPages ? o.pages!.shape[1] : o.k.shape[1]) as number,
     dK: o.q.shape[2] as number,
     dV: (o.v ? o.v.shape[3] : attrs.valueWidth) as number,
-    slots: o.pages ? capacity(o.pages.shape[1]) * attrs.page! : capacity(o.k.shape[2]),
+    slots: o.pages ? capacity(pageCount) * attrs.page! : capacity(o.k.shape[2]),
+    pageCount,
     block: attrs.block ?? 0,
     blockCapacity: o.blocks?.shape[2] ?? 0,
     keys: rows(o.k),

@@ -1,0 +1,86 @@
+import { type Past, partsOf, type RowsKind, type StateSpec, type StepTokens } from '@attune/attention'
+import { bytesOf, input, state, type Tensor } from '@attune/tensor'
+import { BatchBuffers } from './batch-buffers.ts'
+import type { KeeperOptions } from './keeper.ts'
+import { bucket } from './manager.ts'
+import { partName } from './slot-keeper.ts'
+import { appendRows, type SlotRows, slotPast } from './slot-past.ts'
+
+/** Rows of the memory axis: written once per encoder input, with a length of their own per sequence. */
+export class MemoryRows {
+  readonly #buffers: BatchBuffers
+  readonly #lengths: number[] = []
+  readonly #present: boolean
+  #capacity = 0
+  #batchRows = 1
+  constructor(readonly options: KeeperOptions) {
+    this.#buffers = new BatchBuffers(options.device)
+    this.#present = options.layers.some(({ spec }) => memoryParts(spec).length > 0)
+  }
+  get key(): string {
+    return this.#present ? `memory${this.#capacity}` : ''
+  }
+  get bytes(): number {
+    return this.#buffers.bytes
+  }
+  get allocations(): number {
+    return this.#buffers.allocations
+  }
+  /** Encoder rows a sequence has. */
+  length = (row: number): number => this.#lengths[row] ?? 0
+
+  async reserve(batchRows: number, rows = 1): Promise<void> {
+    if (!this.#present) return
+    this.#batchRows = batchRows
+    this.#capacity = Math.max(this.#capacity, bucket(rows))
+    for (const [i, { spec }] of this.options.layers.entries())
+      for (const [part, { heads, width }] of memoryParts(spec))
+        await this.#buffers.fit(partName(part, i), {
+          batchRows,
+          runs: heads,
+          items: this.#capacity,
+          itemBytes: bytesOf(this.options.kv, width),
+        })
+  }
+  /** Says how many rows a sequence's memory has from now on. */
+  set(row: number, rows: number): void {
+    this.#lengths[row] = rows
+  }
+  inputs(): Record<string, Int32Array> {
+    return this.#present ? { 'lengths:memory': Int32Array.from({ length: this.#batchRows }, (_, b) => this.length(b)) } : {}
+  }
+  buffers = () => this.#buffers.all()
+
+  /** What a layer's queries see of the memory. */
+  past(layer: number, spec: StateSpec, tokens: StepTokens): Past {
+    return slotPast(this.#parts(layer, spec, tokens.batchRows), tokens, this.#slots(tokens.row, tokens.batchRows))
+  }
+  /** Stores rows (M, heads, width) of a layer's parts; `tokens` are the M rows of the memory. */
+  store(layer: number, spec: StateSpec, values: Readonly<Record<string, Tensor>>, tokens: StepTokens, effects: Tensor[]): void {
+    const parts = this.#parts(layer, spec, tokens.batchRows)
+    for (const [name, value] of Object.entries(values))
+      appendRows(parts[name], value, tokens, this.#slots(tokens.row, tokens.batchRows), effects)
+  }
+  async fork(from: number, to: number): Promise<void> {
+    this.#lengths[to] = this.length(from)
+    await this.#buffers.copyRow(from, to)
+  }
+  close(row: number): void {
+    this.#lengths[row] = 0
+  }
+  dispose = (): void => this.#buffers.dispose()
+
+  #parts(layer: number, spec: StateSpec, batchRows: number): Record<string, Tensor> {
+    return Object.fromEntries(
+      memoryParts(spec).map(([part, { heads, width }]) => [
+        part,
+        state(partName(part, layer), this.options.kv, [batchRows, heads, this.#capacity, width]),
+      ]),
+    )
+  }
+  #slots(slots: Tensor, batchRows: number): SlotRows {
+    return { capacity: this.#capacity, slots, lengths: input('lengths:memory', 'i32', [batchRows]), find: row => row }
+  }
+}
+
+export const memoryParts = (spec: StateSpec): [string, RowsKind][] => partsOf(spec, 'rows').filter(([, kind]) => kind.axis === 'memory')

@@ -1,0 +1,156 @@
+import { type Past, partsOf, type StateView, type StepTokens } from '@attune/attention'
+import { table, variable } from '@attune/expr'
+import { AttuneError, bytesOf, type DeviceBuffer, input, mapExpr, product, scatterRows, state, type Tensor } from '@attune/tensor'
+import { BatchBuffers } from './batch-buffers.ts'
+import { borrowed, type Owned } from './borrow.ts'
+import type { Keeper, KeeperOptions, StepPlan } from './keeper.ts'
+import type { CacheManager } from './manager.ts'
+import { MemoryRows } from './memory-rows.ts'
+import { Pools } from './pools.ts'
+import { partName } from './slot-keeper.ts'
+import { batchIndex } from './slot-past.ts'
+
+/** Everything a model's layers remember on one device: rows by a cache manager, and the kinds that no manager moves. */
+export class States {
+  readonly rows: Keeper
+  readonly memory: MemoryRows
+  readonly #pools: Pools
+  readonly #fixed: BatchBuffers
+  #batchRows = 0
+
+  constructor(
+    manager: CacheManager,
+    readonly options: KeeperOptions,
+  ) {
+    for (const [i, { spec, mask }] of options.layers.entries())
+      for (const kind of Object.values(spec)) {
+        const why = manager.why(kind, mask)
+        if (why)
+          throw new AttuneError('ERR_UNSUPPORTED', `layer ${i} cannot use the ${manager.name} cache: ${why}`, {
+            layer: i,
+            cache: manager.name,
+          })
+      }
+    this.rows = manager.open(options)
+    this.memory = new MemoryRows(options)
+    this.#pools = new Pools(options)
+    this.#fixed = new BatchBuffers(options.device)
+  }
+
+  /** Equal keys give equal graphs. */
+  get key(): string {
+    return [this.#batchRows, this.rows.key, this.memory.key, this.#pools.key].join('|')
+  }
+  /** Sequences the graphs are built for. */
+  get batchRows(): number {
+    return this.#batchRows
+  }
+  /** Bytes allocated for what is remembered (tables left out). */
+  get bytes(): number {
+    return this.rows.bytes + this.memory.bytes + this.#pools.bytes + this.#fixed.bytes
+  }
+  get allocations(): number {
+    return this.rows.allocations + this.memory.allocations + this.#pools.allocations + this.#fixed.allocations
+  }
+
+  /** Makes room for `batchRows` sequences of `rows[b]` rows. */
+  async reserve(batchRows: number, rows: ArrayLike<number>): Promise<void> {
+    this.#batchRows = Math.max(this.#batchRows, batchRows)
+    await this.rows.reserve(this.#batchRows, rows)
+    await this.#pools.reserve(this.#batchRows, rows)
+    await this.memory.reserve(this.#batchRows)
+    for (const [i, { spec }] of this.options.layers.entries()) {
+      for (const [part, shape] of fixedParts(spec))
+        await this.#fixed.fit(partName(part, i), {
+          batchRows: this.#batchRows,
+          runs: 1,
+          items: 1,
+          itemBytes: bytesOf('f32', product(shape)),
+        })
+    }
+  }
+  inputs(step: StepPlan): Record<string, Int32Array> {
+    const before = new Int32Array(this.#batchRows)
+    for (const { row, before: n } of step.items) before[row] = n
+    return { ...this.rows.inputs(step), ...this.#pools.inputs(step), ...this.memory.inputs(), before }
+  }
+  buffers(): Record<string, DeviceBuffer> {
+    return { ...this.rows.buffers(), ...this.#pools.buffers(), ...this.memory.buffers(), ...this.#fixed.all() }
+  }
+
+  /** Views of the layers' states in one step's graph. `params` are what a pooled part's function may use. */
+  graph(tokens: StepTokens, effects: Tensor[], observe = false): (layer: number, params: unknown) => StateView {
+    const rowsOf = this.rows.graph(tokens, effects, observe)
+    const before = input('before', 'i32', [tokens.batchRows])
+    const pools = this.#pools.graph(tokens, effects)
+    const pasts: Owned[] = []
+    return (i, params) => {
+      const { spec } = this.options.layers[i]
+      const view = rowsOf(i)
+      const fixed = new Map(fixedParts(spec))
+      const whole = (name: string) => state(partName(name, i), 'f32', [tokens.batchRows, ...fixed.get(name)!])
+      return {
+        append(values) {
+          let past: Past = view.append(values)
+          past = pools(i, spec, past, params)
+          past = borrowed(spec, past, pasts)
+          pasts[i] = { past }
+          return past
+        },
+        read(name) {
+          if (!fixed.has(name)) throw unknown(i, name, 'a fold or a tail')
+          return started(whole(name), before)
+        },
+        write(name, value) {
+          if (spec[name]?.kind === 'rows') return view.rewrite(name, value)
+          if (!fixed.has(name)) throw unknown(i, name, 'a fold, a tail or rewritten rows')
+          const flat = [tokens.batchRows, product(fixed.get(name)!)]
+          effects.push(scatterRows(whole(name).reshape(flat), batchIndex(tokens), value.reshape(flat)))
+        },
+        memory: () => this.memory.past(i, spec, tokens),
+      }
+    }
+  }
+
+  trim(row: number, from: number, to: number): void {
+    if (to > from || to < 0) throw new AttuneError('ERR_ARGUMENT', `cannot trim a sequence of ${from} rows to ${to}`, { rows: to })
+    const whole = this.options.layers.findIndex(
+      ({ spec }) => fixedParts(spec).length > 0 || partsOf(spec, 'rows').some(([, kind]) => kind.rewritten),
+    )
+    if (to < from && to > 0 && whole >= 0)
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `layer ${whole} keeps a state that cannot go back from ${from} rows to ${to}: trim to 0, or continue a fork made there`,
+        { layer: whole, rows: to },
+      )
+    this.rows.trim(row, from, to)
+  }
+  async fork(from: number, to: number): Promise<void> {
+    await this.rows.fork(from, to)
+    await this.#pools.fork(from, to)
+    await this.memory.fork(from, to)
+    await this.#fixed.copyRow(from, to)
+  }
+  close(row: number): void {
+    this.rows.close(row)
+    this.memory.close(row)
+  }
+  dispose(): void {
+    for (const x of [this.rows, this.#pools, this.memory, this.#fixed]) x.dispose()
+  }
+}
+
+/** Parts of fixed size per sequence. */
+const fixedParts = (spec: KeeperOptions['layers'][number]['spec']): [string, readonly number[]][] => [
+  ...partsOf(spec, 'fold').map(([name, { shape }]): [string, readonly number[]] => [name, shape]),
+  ...partsOf(spec, 'tail').map(([name, { count, width }]): [string, readonly number[]] => [name, [count, width]]),
+]
+
+/** Zeros for sequences that begin with this step, whatever the buffer held. */
+function started(x: Tensor, before: Tensor): Tensor {
+  const rows = table(before, { dtype: 'i32', rank: 1 }).at(variable('i0', 'i32'))
+  return mapExpr(rows.gt(0).select(variable('x0', 'f32'), 0), [x], { dtype: 'f32' })
+}
+
+const unknown = (layer: number, name: string, what: string): AttuneError =>
+  new AttuneError('ERR_ARGUMENT', `layer ${layer} has no state '${name}' that is ${what}`, { layer, name })
