@@ -10,6 +10,8 @@ export type Rotary = NonNullable<BridgeInput['rotary']>
 export interface Method extends Pick<Bridge, 'name' | 'exactness' | 'paper' | 'needs'> {
   /** Options it knows, with their allowed values. */
   readonly options?: Readonly<Record<string, readonly unknown[]>>
+  /** Parameters beside q, k, v and o stay as they are. */
+  readonly keepsOthers?: boolean
   why?(from: HeadLayout, to: HeadLayout, input: Pick<BridgeInput, 'params' | 'rotary' | 'options'>): string | undefined
   params(from: HeadLayout, to: HeadLayout, input: BridgeInput): ReturnType<Bridge['params']>
 }
@@ -18,11 +20,13 @@ export interface Method extends Pick<Bridge, 'name' | 'exactness' | 'paper' | 'n
 export function bridgesFor(method: Method, pairs: readonly (readonly [from: string, to: string])[]): Bridge[] {
   return pairs.map(([fromName, toName]) => {
     const [from, to] = [fromName, toName].map(n => members.find(m => m.name === n)!)
-    const { why, params, options: _, ...about } = method
+    const { why, params, options: _, keepsOthers = false, ...about } = method
     const layouts = (input: { from: unknown; to: unknown }) => [headLayout(from.read(input.from)), headLayout(to.read(input.to))] as const
     const whyNot: NonNullable<Bridge['why']> = input => {
       const [a, b] = layouts(input)
-      return whyShapes(from.read(input.from), to.read(input.to), input) ?? whyOptions(method, input.options) ?? why?.(a, b, input)
+      return (
+        whyShapes(from.read(input.from), to.read(input.to), input, keepsOthers) ?? whyOptions(method, input.options) ?? why?.(a, b, input)
+      )
     }
     return bridge({
       ...about,
@@ -56,12 +60,12 @@ export function whyRotary({ headDim }: HeadLayout, rotary: Rotary | undefined): 
   return undefined
 }
 
-function whyShapes(from: GqaConfig, to: GqaConfig, { params }: Pick<BridgeInput, 'params'>): string | undefined {
+function whyShapes(from: GqaConfig, to: GqaConfig, { params }: Pick<BridgeInput, 'params'>, keepsOthers: boolean): string | undefined {
   for (const key of ['dim', 'heads', 'headDim'] as const)
     if (from[key] !== to[key]) return `${key} would change from ${from[key]} to ${to[key]}`
   for (const key of ['bias', 'outBias'] as const)
     if ((from[key] ?? false) !== (to[key] ?? false)) return `${key} would change from ${from[key] ?? false} to ${to[key] ?? false}`
-  const other = [...params.keys()].find(name => !['q', 'k', 'v', 'o'].includes(name))
+  const other = keepsOthers ? undefined : [...params.keys()].find(name => !['q', 'k', 'v', 'o'].includes(name))
   if (other) return `parameter '${other}' acts on the heads too, and this bridge only knows q, k, v and o`
   for (const name of ['k', 'v']) {
     const { dtype, shape } = params.get(name)!.weight

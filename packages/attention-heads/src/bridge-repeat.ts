@@ -6,13 +6,14 @@ import { named, pickHeads } from './head-mix.ts'
 export const repeat: Method = {
   name: 'repeat',
   exactness: 'exact',
+  keepsOthers: true,
   why(from, to) {
     const origins = originsOf(from, to)
     return typeof origins === 'string' ? origins : undefined
   },
   async params(from, to, { params }) {
     const origins = originsOf(from, to) as number[]
-    const { q, k, v, o } = named(params)
-    return new Map(Object.entries({ q, k: pickHeads(k, origins, from.headDim), v: pickHeads(v, origins, from.headDim), o }))
+    const { k, v } = named(params)
+    return new Map([...params, ['k', pickHeads(k, origins, from.headDim)], ['v', pickHeads(v, origins, from.headDim)]])
   },
 }

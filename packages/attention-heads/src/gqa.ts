@@ -1,5 +1,6 @@
 import { attend, defineAttention, rows } from '@attune/attention'
-import { linear } from '@attune/nn'
+import { type LinearSpec, linear, type NormSpec, norm, normParams, type VectorSpec, vector } from '@attune/nn'
+import { mapWith } from '@attune/tensor'
 import { headBridges } from './bridges.ts'
 
 export interface GqaConfig {
@@ -12,6 +13,25 @@ export interface GqaConfig {
   readonly outBias?: boolean
   /** Key-value head that each query head reads; contiguous groups by default. */
   readonly headMap?: readonly number[]
+  /** Factor on the scores; headDim^−½ by default. */
+  readonly scale?: number
+  /** A learned logit per query head that takes weight but gives no value. https://arxiv.org/abs/2309.17453 */
+  readonly sink?: boolean
+  /** Queries and keys are normed per head before they are turned. https://arxiv.org/abs/2302.05442 */
+  readonly qkNorm?: NormSpec
+  /** Each number of the heads' outputs is scaled by a sigmoid of the input. https://arxiv.org/abs/2505.06708 */
+  readonly gate?: boolean
+}
+/** Parts that the config does not ask for are absent. */
+type GqaParams = {
+  readonly q: LinearSpec
+  readonly k: LinearSpec
+  readonly v: LinearSpec
+  readonly o: LinearSpec
+  readonly sink: VectorSpec
+  readonly qNorm: VectorSpec
+  readonly kNorm: VectorSpec
+  readonly gate: LinearSpec
 }
 
 /** Grouped-query attention: `heads / kvHeads` query heads read each key head. Ainslie et al. 2023, https://arxiv.org/abs/2305.13245 */
@@ -19,17 +39,25 @@ export const gqa = defineAttention('gqa', {
   title: 'Grouped-query attention',
   paper: 'https://arxiv.org/abs/2305.13245',
   family: 'heads',
-  params: ({ dim, heads, kvHeads, headDim, bias = false, outBias = false }: GqaConfig) => ({
-    q: linear({ dim }, { h: heads, d: headDim }, bias),
-    k: linear({ dim }, { h: kvHeads, d: headDim }, bias),
-    v: linear({ dim }, { h: kvHeads, d: headDim }, bias),
-    o: linear({ h: heads, d: headDim }, { dim }, outBias),
-  }),
+  params({ dim, heads, kvHeads, headDim, bias, outBias, sink, qkNorm, gate }: GqaConfig): GqaParams {
+    const parts: Partial<GqaParams> = {
+      q: linear({ dim }, { h: heads, d: headDim }, bias),
+      k: linear({ dim }, { h: kvHeads, d: headDim }, bias),
+      v: linear({ dim }, { h: kvHeads, d: headDim }, bias),
+      o: linear({ h: heads, d: headDim }, { dim }, outBias),
+      ...(sink && { sink: vector(heads, 0) }),
+      ...(qkNorm && { qNorm: normParams(qkNorm, headDim), kNorm: normParams(qkNorm, headDim) }),
+      ...(gate && { gate: linear({ dim }, { h: heads, d: headDim }, bias) }),
+    }
+    return parts as GqaParams
+  },
   state: ({ kvHeads, headDim }) => ({ k: rows(kvHeads, headDim, { rotary: true }), v: rows(kvHeads, headDim) }),
-  forward({ x, params: p, position, state, mask, score, config }) {
-    const past = state.append({ k: position.rotate(p.k(x)), v: p.v(x) }) // (B, kvHeads, S, d)
-    const q = position.rotate(p.q(x)) // (N, heads, d)
-    return p.o(attend(q, past, { mask, score, keyHeads: config.headMap, valueHeads: config.headMap }).out)
+  forward({ x, params: p, position, state, mask, score, config: { headMap, scale, qkNorm } }) {
+    const keys = qkNorm ? norm(p.kNorm, p.k(x), qkNorm) : p.k(x)
+    const past = state.append({ k: position.rotate(keys), v: p.v(x) }) // (B, kvHeads, S, d)
+    const q = position.rotate(qkNorm ? norm(p.qNorm, p.q(x), qkNorm) : p.q(x)) // (N, heads, d)
+    const { out } = attend(q, past, { mask, score, scale, sink: p.sink, keyHeads: headMap, valueHeads: headMap })
+    return p.o(p.gate ? mapWith((y, g) => y.mul(g.sigmoid()), [out, p.gate(x)]) : out)
   },
   bridges: headBridges,
 })

@@ -11,7 +11,15 @@ afterAll(async () => {
 })
 const config = { dim: 32, heads: 4, kvHeads: 2, headDim: 8 }
 
-testAttention(gqa, { configs: [config, { dim: 24, heads: 5, kvHeads: 2, headDim: 8, bias: true, headMap: [0, 0, 1, 1, 1] }], devices })
+testAttention(gqa, {
+  configs: [
+    config,
+    { dim: 24, heads: 5, kvHeads: 2, headDim: 8, bias: true, headMap: [0, 0, 1, 1, 1] },
+    { ...config, sink: true, scale: 0.3 },
+    { ...config, qkNorm: { kind: 'rms', eps: 1e-6, offset: 1 }, gate: true },
+  ],
+  devices,
+})
 testAttention(mha, { configs: [{ dim: 24, heads: 3, headDim: 8 }], devices })
 testAttention(mqa, { configs: [{ dim: 24, heads: 3, headDim: 8 }], devices })
 

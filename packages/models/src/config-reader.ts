@@ -1,3 +1,4 @@
+import { activations } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
 
 type Json = Readonly<Record<string, unknown>>
@@ -102,6 +103,39 @@ export class ConfigReader {
     const x = this.raw(key)
     if (x !== undefined && (typeof x !== 'object' || Array.isArray(x))) throw this.wrong(key, 'an object', x)
     return x as Json | undefined
+  }
+  /** The name of an activation. */
+  activation(key: string, otherwise?: string): string {
+    const act = this.text(key, otherwise)
+    if (!activations[act])
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${this.file}: ${key} '${act}' is not supported (known: ${Object.keys(activations).join(', ')})`,
+        { [key]: act },
+      )
+    return act
+  }
+  /** A word per layer, each one of `known`. */
+  layerTypes<T extends string>(key: string, layers: number, known: readonly T[], otherwise: (layer: number) => T): T[] {
+    const given = this.raw(key) ?? Array.from({ length: layers }, (_, i) => otherwise(i))
+    if (!Array.isArray(given) || given.length !== layers) throw this.wrong(key, `a list of ${layers} words`, given)
+    for (const [i, x] of given.entries())
+      if (!known.includes(x))
+        throw new AttuneError('ERR_UNSUPPORTED', `${this.file}: ${key}[${i}] ${JSON.stringify(x)} is not one of ${known.join(', ')}`, {
+          key,
+          value: x,
+        })
+    return given
+  }
+  /** Refuses a value other than the one that is supported. */
+  only(key: string, supported: unknown, otherwise: unknown = supported): void {
+    const x = this.raw(key) ?? otherwise
+    if (x !== supported)
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${this.file}: '${key}' ${JSON.stringify(x)} is not supported, only ${JSON.stringify(supported)}`,
+        { [key]: x },
+      )
   }
   /** Marks keys that do not change the result, for a reason known to the model's file. */
   ignore(...keys: string[]): void {

@@ -11,6 +11,7 @@ export {
   variantOf,
 } from './decoder.ts'
 export type { ModelDefinition } from './definition.ts'
+export { gptOss } from './gpt_oss.ts'
 export { llama } from './llama.ts'
 export { type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
 export { filesFromValues, type LoadOptions, valuesFromFiles } from './model-files.ts'

@@ -1,9 +1,9 @@
-import { activations } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
 import { ignore, layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
+import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
@@ -17,36 +17,27 @@ export const llama: ModelDefinition = {
     // Written by the trainer of SmolLM; transformers knows only the other order.
     if (c.flag('rope_interleaved', false))
       throw new AttuneError('ERR_UNSUPPORTED', "config.json: 'rope_interleaved' true is not supported", { rope_interleaved: true })
-    const dim = c.count('hidden_size')
-    const heads = c.count('num_attention_heads')
-    const kvHeads = c.count('num_key_value_heads', heads)
-    const headDim = c.count('head_dim', Math.floor(dim / heads))
+    const counts = headCounts(c)
     const maxPositions = c.count('max_position_embeddings', 2048)
     const bias = c.flag('attention_bias', false)
-    const act = c.text('hidden_act', 'silu')
-    if (heads % kvHeads !== 0) throw c.wrong('num_key_value_heads', `a divisor of num_attention_heads (${heads})`, kvHeads)
-    if (!activations[act])
-      throw new AttuneError(
-        'ERR_UNSUPPORTED',
-        `config.json: hidden_act '${act}' is not supported (known: ${Object.keys(activations).join(', ')})`,
-        { hidden_act: act },
-      )
-    const position = ropeFromConfig(c, headDim, maxPositions)
-    const variant = kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
     const layer: LayerSpec = {
       attention: {
-        variant,
-        config: { dim, heads, ...(variant === 'gqa' ? { kvHeads } : {}), headDim, bias, outBias: bias },
-        position,
+        ...headsAttention(counts, { bias, outBias: bias }),
+        position: ropeFromConfig(c, counts.headDim, maxPositions),
         mask: { kind: 'causal' },
       },
-      mlp: { kind: 'gated', hidden: c.count('intermediate_size'), bias: c.flag('mlp_bias', false), activation: act },
+      mlp: {
+        kind: 'gated',
+        hidden: c.count('intermediate_size'),
+        bias: c.flag('mlp_bias', false),
+        activation: c.activation('hidden_act', 'silu'),
+      },
     }
     const spec: DecoderSpec = {
       kind: 'decoder',
       type: 'llama',
       vocab: c.count('vocab_size'),
-      dim,
+      dim: counts.dim,
       norm: { kind: 'rms', eps: c.number('rms_norm_eps', 1e-6, 0) },
       tied: c.flag('tie_word_embeddings', false),
       maxPositions,

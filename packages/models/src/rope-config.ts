@@ -2,15 +2,24 @@ import { type RopeSpec, scalings } from '@attune/position'
 import { AttuneError } from '@attune/tensor'
 import type { ConfigReader } from './config-reader.ts'
 
+export interface RopeDefaults {
+  readonly theta?: number
+  /** Share of a head's numbers that turn. */
+  readonly partial?: number
+  readonly pairing?: RopeSpec['pairing']
+  /** `rope_parameters` of a config that has none. */
+  readonly parameters?: Readonly<Record<string, unknown>>
+}
+
 /** Rotary settings of config.json, in the style of transformers 5 (`rope_parameters`) or 4 (`rope_theta`, `rope_scaling`). */
-export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: number): RopeSpec {
+export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: number, defaults: RopeDefaults = {}): RopeSpec {
   const modern = c.object('rope_parameters')
   const legacy = c.object('rope_scaling')
-  const scaling = { ...(legacy ?? {}), ...(modern ?? {}) } as Record<string, unknown>
+  const scaling = { ...(legacy ?? (modern ? {} : defaults.parameters)), ...(modern ?? {}) } as Record<string, unknown>
   const given = c.raw('rope_theta')
-  const theta = scaling.rope_theta ?? given ?? 10000
+  const theta = scaling.rope_theta ?? given ?? defaults.theta ?? 10000
   if (typeof theta !== 'number' || !(theta > 0)) throw c.wrong('rope_theta', 'a positive number', theta)
-  const partial = scaling.partial_rotary_factor ?? c.raw('partial_rotary_factor') ?? 1
+  const partial = scaling.partial_rotary_factor ?? c.raw('partial_rotary_factor') ?? defaults.partial ?? 1
   if (typeof partial !== 'number' || !(partial > 0 && partial <= 1)) throw c.wrong('partial_rotary_factor', 'a number in (0, 1]', partial)
   const type = scaling.rope_type ?? scaling.type ?? 'default'
   for (const k of ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type']) delete scaling[k]
@@ -31,7 +40,7 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
     kind: 'rope',
     dims: Math.floor(headDim * partial),
     theta,
-    pairing: 'half',
+    pairing: defaults.pairing ?? 'half',
     maxPositions,
     ...(type === 'default' ? {} : { scaling: { ...scaling, type } }),
   }

@@ -26,7 +26,10 @@ describe('steps', () => {
     andBack(split(1, [1, 2, 1]), f32([2, 4, 3]))
     andBack(merge(0, [1, 2]), f32([1, 4]), f32([2, 4], 100))
     andBack(stack(), f32([2, 3]), f32([2, 3], 50), f32([2, 3], 90))
+    andBack(split(1, [1, 2], 2), f32([3, 6, 2]))
+    andBack(split(0, [2, 1], 4), packed(q8_0, [12, 32]))
     andBack(transpose(), f32([3, 5]))
+    andBack(transpose(), f32([2, 3, 5]))
     andBack(reshape([6, 4], [3, 2, 4]), f32([6, 4]))
     andBack(permuteRope(6), f32([12, 2]))
     andBack(permuteRope(6), f32([12]))
@@ -40,7 +43,12 @@ describe('steps', () => {
       [0, 3],
       [1, 2, 4, 5],
     ])
+    expect(there(split(0, [1, 2], 2), f32([6])).map(list)).toEqual([
+      [0, 3],
+      [1, 2, 4, 5],
+    ])
     expect(list(there(transpose(), f32([2, 3]))[0])).toEqual([0, 3, 1, 4, 2, 5])
+    expect(list(there(transpose(), f32([2, 2, 2]))[0])).toEqual([0, 2, 1, 3, 4, 6, 5, 7])
     expect(list(there(permuteRope(4), f32([8]))[0])).toEqual([0, 2, 1, 3, 4, 6, 5, 7])
     expect(there(stack(), f32([2]), f32([2], 5))[0].shape).toEqual([2, 2])
   })

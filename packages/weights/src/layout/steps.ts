@@ -17,15 +17,26 @@ const each = (name: string, load: (v: Value) => Value, save: (v: Value) => Value
   save: vs => vs.map(save),
 })
 
-/** One tensor in the file holds several parameters beside each other along `axis`. */
-export const split = (axis: number, sizes: readonly number[]): Step => ({
-  name: `split ${axis} ${sizes}`,
-  load: ([value, ...more]) => single('split', more, () => cut(value, axis, sizes)),
-  save: values => [joined(values, axis)],
+/**
+ * One tensor in the file holds several parameters beside each other along `axis`; with `groups`, beside each other in each of as many
+ * equal groups (heads that hold a query and its gate; rows that take turns).
+ */
+export const split = (axis: number, sizes: readonly number[], groups = 1): Step => ({
+  name: `split ${axis} ${sizes}${groups === 1 ? '' : ` of ${groups}`}`,
+  load: ([value, ...more]) => single('split', more, () => cut(grouped(value, axis, groups), axis + 1, sizes).map(v => flat(v, axis))),
+  save: values => [
+    flat(
+      joined(
+        values.map(v => grouped(v, axis, groups)),
+        axis + 1,
+      ),
+      axis,
+    ),
+  ],
 })
 
-/** One parameter lies in the file as several tensors, to be put beside each other along `axis`. */
-export const merge = (axis: number, sizes: readonly number[]): Step => inverse(split(axis, sizes))
+/** One parameter lies in the file as several tensors, to be put beside each other along `axis` (in each of `groups`). */
+export const merge = (axis: number, sizes: readonly number[], groups = 1): Step => inverse(split(axis, sizes, groups))
 
 /** One parameter lies in the file as a tensor per item of its first axis (experts); with a running hole `{e*}`. */
 export const stack = (): Step => ({
@@ -40,7 +51,7 @@ export const stack = (): Step => ({
     single('stack', more, () => cut(value, 0, new Array<number>(value.shape[0]).fill(1)).map(v => reshaped(v, v.shape.slice(1)))),
 })
 
-/** The file holds (in, out) where the parameter is (out, in). */
+/** The file holds (…, in, out) where the parameter is (…, out, in). */
 export const transpose = (): Step => each('transpose', transposed, transposed)
 
 /** The file's shape and the one to see the same bytes as. */
@@ -71,6 +82,16 @@ export function halfSplitRow(row: number, headDim: number): number {
   const within = row % headDim
   return row - within + (within >> 1) + (within % 2) * (headDim / 2)
 }
+
+/** An axis as (groups, what one holds), and back. */
+function grouped(value: Value, axis: number, groups: number): Value {
+  const { shape } = value
+  if (shape[axis] % groups !== 0)
+    throw new AttuneError('ERR_SHAPE', `axis ${axis} of [${shape}] cannot be cut into ${groups} groups`, { shape, axis, groups })
+  return reshaped(value, [...shape.slice(0, axis), groups, shape[axis] / groups, ...shape.slice(axis + 1)])
+}
+const flat = (value: Value, axis: number): Value =>
+  reshaped(value, [...value.shape.slice(0, axis), value.shape[axis] * value.shape[axis + 1], ...value.shape.slice(axis + 2)])
 
 function checked(value: Value, shape: readonly number[]): Value {
   if (value.shape.length === shape.length && value.shape.every((d, i) => d === shape[i])) return value

@@ -111,19 +111,20 @@ export function gathered(from: Value, order: (row: number) => number): Value {
   })
 }
 
-/** A matrix turned on its side. Packed values become f32. */
-export function transposed(matrix: Value): Value {
-  const from = unpacked(matrix)
-  if (from.shape.length !== 2)
+/** The last two axes swapped: a matrix, or each of many, turned on its side. Packed values become f32. */
+export function transposed(matrices: Value): Value {
+  const from = unpacked(matrices)
+  if (from.shape.length < 2)
     throw new AttuneError('ERR_SHAPE', `only a matrix can be transposed, not [${from.shape}]`, { shape: from.shape })
-  const [rows, columns] = from.shape
-  return value(from.dtype, [columns, rows], () => {
+  const [rows, columns] = from.shape.slice(-2)
+  return value(from.dtype, [...from.shape.slice(0, -2), columns, rows], () => {
     const { bytes: size } = blockOf(from.dtype)
     const out = new Uint8Array(from.bytes.length)
     const source = from.bytes.byteOffset % size === 0 ? from.bytes : from.bytes.slice()
-    const src = new WORDS[size](source.buffer, source.byteOffset, rows * columns)
+    const src = new WORDS[size](source.buffer, source.byteOffset, count(from.shape))
     const dst = new WORDS[size](out.buffer)
-    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) dst[c * rows + r] = src[r * columns + c]
+    for (let first = 0; first < count(from.shape); first += rows * columns)
+      for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) dst[first + c * rows + r] = src[first + r * columns + c]
     return out
   })
 }

@@ -1,0 +1,28 @@
+import type { ConfigReader } from './config-reader.ts'
+import type { LayerSpec } from './spec.ts'
+
+export interface HeadCounts {
+  readonly dim: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headDim: number
+}
+
+/** Width and heads under the names most configs use. */
+export function headCounts(c: ConfigReader): HeadCounts {
+  const dim = c.count('hidden_size')
+  const heads = c.count('num_attention_heads')
+  const kvHeads = c.count('num_key_value_heads', heads)
+  if (heads % kvHeads !== 0) throw c.wrong('num_key_value_heads', `a divisor of num_attention_heads (${heads})`, kvHeads)
+  return { dim, heads, kvHeads, headDim: c.count('head_dim', Math.floor(dim / heads)) }
+}
+
+/** Attention of heads as the variant its counts name: every query head its own key head, one for all, or groups. */
+export function headsAttention(
+  counts: HeadCounts,
+  more: Readonly<Record<string, unknown>>,
+): Pick<LayerSpec['attention'], 'variant' | 'config'> {
+  const { kvHeads, ...same } = counts
+  if (kvHeads === counts.heads) return { variant: 'mha', config: { ...same, ...more } }
+  return kvHeads === 1 ? { variant: 'mqa', config: { ...same, ...more } } : { variant: 'gqa', config: { ...counts, ...more } }
+}
