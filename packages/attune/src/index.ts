@@ -3,12 +3,12 @@ import { el, mla } from '@attune/attention-latent'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
-import { gptOss, llama } from '@attune/models'
+import { deepseekV2, deepseekV3, gptOss, llama } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
 export const attention = [mha, gqa, mqa, mla, el]
 /** Every model type that comes with attune. */
-export const models = [llama, gptOss]
+export const models = [llama, gptOss, deepseekV2, deepseekV3]
 
 export interface AttuneOptions extends Partial<KitOptions> {
   readonly cpu?: CpuOptions

@@ -89,6 +89,12 @@ export class ConfigReader {
     if (!Number.isInteger(x) || x < 1 || x >= 2 ** 31) throw this.wrong(key, 'a positive integer', x)
     return x
   }
+  /** A count, or undefined where the config says null. */
+  optionalCount(key: string, otherwise?: number): number | undefined {
+    if (this.json[key] !== null) return this.count(key, otherwise)
+    this.ignore(key)
+    return undefined
+  }
   flag(key: string, otherwise: boolean): boolean {
     const x = this.raw(key) ?? otherwise
     if (typeof x !== 'boolean') throw this.wrong(key, 'true or false', x)

@@ -1,4 +1,4 @@
-import { ignore, type Rule, rule } from '@attune/weights'
+import { ignore, type Rule, rule, stack } from '@attune/weights'
 
 /** A parameter with a weight and perhaps a bias, under the same words in files. */
 export const same = (file: string, param: string): Rule => rule(`${file}.{weight|bias}`, `${param}.{weight|bias}`)
@@ -15,3 +15,7 @@ export const decoderRules = [
 /** Separate projections of queries, keys, values and the output. */
 export const headsRules = ['q', 'k', 'v', 'o'].map(x => same(`model.layers.{i}.self_attn.${x}_proj`, `layers.{i}.attention.${x}`))
 export const gatedMlpRules = ['gate', 'up', 'down'].map(x => same(`model.layers.{i}.mlp.${x}_proj`, `layers.{i}.mlp.${x}`))
+
+/** Experts that lie in files one by one, under their words for gate, up and down. */
+export const expertRules = (file: string, words: Readonly<Record<'gate' | 'up' | 'down', string>>): Rule[] =>
+  Object.entries(words).map(([own, theirs]) => rule(`${file}.{e*}.${theirs}.weight`, `layers.{i}.mlp.experts.${own}.weight`, stack()))

@@ -10,6 +10,8 @@ export {
   type Variants,
   variantOf,
 } from './decoder.ts'
+export { deepseekV2 } from './deepseek_v2.ts'
+export { deepseekV3 } from './deepseek_v3.ts'
 export type { ModelDefinition } from './definition.ts'
 export { gptOss } from './gpt_oss.ts'
 export { llama } from './llama.ts'

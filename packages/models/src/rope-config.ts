@@ -45,3 +45,9 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
     ...(type === 'default' ? {} : { scaling: { ...scaling, type } }),
   }
 }
+
+/** YaRN's factor on scores, as the square root DeepSeek applies to queries and keys each: 0.1 · mscale_all_dim · ln(factor) + 1. */
+export function yarnScale({ scaling }: RopeSpec): number {
+  const { factor, mscale_all_dim: mscale } = (scaling ?? {}) as { factor?: number; mscale_all_dim?: number }
+  return mscale && factor && factor > 1 ? 0.1 * mscale * Math.log(factor) + 1 : 1
+}

@@ -154,6 +154,13 @@ describe('layout', () => {
     expect(tied.load(['wte.weight', 'head.weight']).length).toBe(2)
   })
 
+  it('ignores whole families of names', () => {
+    const guessing = layout([rule('h.{i}.a', 'layers.{i}.a'), ignore('h.2.{**}', 'not needed')])
+    expect(guessing.load(['h.0.a', 'h.2.b.c'], { params: ['layers.0.a'] }).map(a => a.files)).toEqual([['h.0.a']])
+    expect(guessing.load(['h.0.a', 'h.2.a'], { params: ['layers.0.a'] }).map(a => a.files)).toEqual([['h.0.a']])
+    expect(() => rule('h.{**}', 'x')).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }))
+  })
+
   it('refuses two tensors for one parameter', () => {
     const both = layout([rule('a', 'x'), rule('b', 'x')])
     expect(() => both.load(['a', 'b'])).toThrow(expect.objectContaining({ code: 'ERR_FORMAT', data: { param: 'x', tensors: ['a', 'b'] } }))

@@ -47,6 +47,8 @@ export function rule(files: Names, params: Names, ...steps: Step[]): Rule {
   const made = { files: patterns(files), params: patterns(params), steps }
   if (made.params.some(p => p.running) || (made.files.length > 1 && made.files.some(p => p.running)))
     throw new AttuneError('ERR_ARGUMENT', `a running hole stands alone on the file side: ${files}`, { files, params })
+  if ([...made.files, ...made.params].some(p => p.text.includes('{**}')))
+    throw new AttuneError('ERR_ARGUMENT', `a rule names what it reads and writes; {**} is for what is ignored: ${files}`, { files, params })
   return made
 }
 export const ignore = (file: string, why: string): Ignored => ({ ignored: pattern(file), why })
