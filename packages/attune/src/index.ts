@@ -1,12 +1,13 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { el, mla } from '@attune/attention-latent'
+import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from '@attune/attention-linear'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { deepseekV2, deepseekV3, gptOss, llama } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
-export const attention = [mha, gqa, mqa, mla, el]
+export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats]
 /** Every model type that comes with attune. */
 export const models = [llama, gptOss, deepseekV2, deepseekV3]
 

@@ -84,11 +84,18 @@ export class States {
     const before = input('before', 'i32', [tokens.batchRows])
     const pools = this.#pools.graph(tokens, effects)
     const pasts: Owned[] = []
+    // One leaf per buffer, however often a step reads and writes it.
+    const leaves = new Map<string, Tensor>()
     return (i, params) => {
       const { spec } = this.options.layers[i]
       const view = rowsOf(i)
       const fixed = new Map(fixedParts(spec))
-      const whole = (name: string) => state(partName(name, i), 'f32', [tokens.batchRows, ...fixed.get(name)!])
+      const whole = (name: string) => {
+        const key = partName(name, i)
+        const leaf = leaves.get(key) ?? state(key, 'f32', [tokens.batchRows, ...fixed.get(name)!])
+        leaves.set(key, leaf)
+        return leaf
+      }
       return {
         append(values) {
           let past: Past = view.append(values)

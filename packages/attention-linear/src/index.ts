@@ -1,0 +1,7 @@
+export { type DeltaNetConfig, deltanet } from './deltanet.ts'
+export { type GatedDeltaNetConfig, gatedDeltanet } from './gated-deltanet.ts'
+export { type GlaConfig, gla } from './gla.ts'
+export { type LightningConfig, lightning, lightningSlopes } from './lightning.ts'
+export { type LinearConfig, linear } from './linear.ts'
+export { type LolcatsConfig, lolcats } from './lolcats.ts'
+export { type Mamba2Config, mamba2 } from './mamba2.ts'

@@ -1,0 +1,34 @@
+import { cpu } from '@attune/backend-cpu'
+import { contiguous, ring } from '@attune/cache'
+import { reference } from '@attune/tensor'
+import { drive, nmse, testAttention, testCache, tinyModel, tokens } from '@attune/testing'
+import { afterAll, describe, expect, it } from 'vitest'
+import { lolcats } from './lolcats.ts'
+
+const opened = Promise.all([cpu({ threads: 2 }), cpu({ backend: 'wasm', threads: 2 })])
+afterAll(async () => {
+  for (const d of await opened) await d.close()
+})
+const config = { dim: 24, heads: 4, kvHeads: 2, headDim: 8, window: 7 }
+const mask = { kind: 'window', size: 7 } as const
+
+testAttention(lolcats, { configs: [config, { ...config, window: 1, featureDim: 5, bias: true }], devices: () => opened })
+testCache({ cache: contiguous(), variant: lolcats, config })
+testCache({ cache: ring(), variant: lolcats, config, mask })
+
+describe('what leaves the window', () => {
+  it('is remembered under a ring that keeps only the window', async () => {
+    for (const device of [reference(), ...(await opened)]) {
+      const want = await drive(tinyModel(lolcats, config, { layers: 2 }), device, tokens(60))
+      for (const pieces of [[60], [9, 1, 30, 20], [25, ...new Array(35).fill(1)]]) {
+        const have = await drive(tinyModel(lolcats, config, { layers: 2, mask }), device, tokens(60), pieces, ring())
+        expect(nmse(have.logits, want.logits), `${device.name}, pieces ${pieces}`).toBeLessThan(1e-10)
+      }
+    }
+  })
+  it('is softmax attention until something has left', async () => {
+    const [wide, wider] = [20, 40].map(window => tinyModel(lolcats, { ...config, window }))
+    const ids = tokens(20)
+    expect(nmse((await drive(wide, reference(), ids)).out, (await drive(wider, reference(), ids)).out)).toBeLessThan(1e-13)
+  })
+})
