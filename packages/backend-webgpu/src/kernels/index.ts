@@ -1,21 +1,25 @@
 import type { Kernel } from '@attune/tensor'
+import { attendKernel } from './attend.ts'
 import { copyKernel } from './copy.ts'
 import { gatherKernel } from './gather.ts'
 import { mapKernel } from './map.ts'
 import { matmulKernel } from './matmul.ts'
 import { randomKernel } from './random.ts'
 import { reduceKernel } from './reduce.ts'
+import { scanKernel } from './scan.ts'
 import { scatterKernel } from './scatter.ts'
 import { topkKernel } from './topk.ts'
 
 /** Every kernel of this device, one line each. What is not here runs as its composition. */
 export const kernels: readonly Kernel<any>[] = [
+  attendKernel,
   copyKernel,
   gatherKernel,
   mapKernel,
   matmulKernel,
   randomKernel,
   reduceKernel,
+  scanKernel,
   scatterKernel,
   topkKernel,
 ]

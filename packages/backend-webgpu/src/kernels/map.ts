@@ -22,12 +22,7 @@ function planMap({ inputs, outputs: [out], attrs: { expr, arity } }: Sig<MapAttr
   const listed = tables(expr)
   const places = listed.map((table, i) => ({ table, t: inputs[arity + i], i: arity + i, name: `t${i}` }))
   const readers = places.map(({ name, t, table }) => tableReader(name, t, table.dtype))
-  const text = exprText(
-    expr,
-    'x',
-    table =>
-      `${places.find(p => p.table === table || (p.table.operand === table.operand && p.table.rank === table.rank && p.table.dtype === table.dtype))!.name}_at`,
-  )
+  const text = exprText(expr, 'x', slot => `t${slot}_at`)
   const at = coordinates(rank)
   const loads = read.map(({ t, name }) => `let ${name} = in_${name}(${address(broadcastStrides(t.strides, t.shape, rank), at)});\n`)
   const indices = at.flatMap((c, a) => (used.has(`i${a}`) ? [`let i${a} = i32(${c});\n`] : []))

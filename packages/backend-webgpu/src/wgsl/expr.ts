@@ -1,4 +1,4 @@
-import { type Dialect, type Expr, prelude, printBlock, type Table, tables, uniforms, wgsl } from '@attune/expr'
+import { type Dialect, type Expr, prelude, printBlock, type Table, uniforms, wgsl } from '@attune/expr'
 import { type Dim, isLength, type ViewType } from '@attune/tensor'
 import { converted, valueType } from './element.ts'
 import type { Uniform } from './text.ts'
@@ -11,12 +11,12 @@ export interface ExprText {
   readonly uniforms: readonly Uniform[]
 }
 
-/** `prefix` keeps the names of several Exprs in one kernel apart; `tableName` is the reading function of a table. */
-export function exprText(expr: Expr, prefix: string, tableName: (table: Table) => string): ExprText {
+/** `prefix` keeps the names of several Exprs in one kernel apart; `tableName` is the reading function of a table by its place in `tables`. */
+export function exprText(expr: Expr, prefix: string, tableName: (slot: number) => string): ExprText {
   const dialect: Dialect = {
     ...wgsl,
     uniform: (slot, type) => (type === 'bool' ? wgsl.literal(uniforms(expr)[slot].value!, type) : `u.${prefix}k${slot}`),
-    index: (table, _slot, indices) => `${tableName(table)}(${indices.join(', ')})`,
+    index: (_table, slot, indices) => `${tableName(slot)}(${indices.join(', ')})`,
   }
   const { statements, text } = printBlock(expr, dialect, `${prefix}e`)
   return {
@@ -52,5 +52,3 @@ export function tableReader(
   const read = converted(valueType(dtype), type, `${name}(${address(strides, clamped)})`)
   return { text: `fn ${name}_at(${parameters}) -> ${type} { return ${read}; }\n`, uniforms: lengths }
 }
-
-export { tables }

@@ -34,11 +34,9 @@ export function walk(shape: readonly Dim[], prefix = 'c'): Walk {
   }
 }
 
-/** Element index of coordinates under strides. */
+/** Element index of coordinates under the leading strides. */
 export function address(strides: readonly number[], coordinates: readonly string[]): string {
-  const terms = strides.flatMap((s, a) =>
-    s === 0 || coordinates[a] === '0u' ? [] : [s === 1 ? coordinates[a] : `${coordinates[a]} * ${s}u`],
-  )
+  const terms = coordinates.flatMap((c, a) => (strides[a] === 0 || c === '0u' ? [] : [strides[a] === 1 ? c : `${c} * ${strides[a]}u`]))
   return terms.length > 0 ? terms.join(' + ') : '0u'
 }
 
