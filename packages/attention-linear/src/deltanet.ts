@@ -3,7 +3,7 @@ import { linear, vector } from '@attune/nn'
 import { rmsNormOf } from '@attune/ops'
 import { mapWith } from '@attune/tensor'
 import { unit } from './gates.ts'
-import { offsetsOf, recur, wholePast } from './recurrence.ts'
+import { recur, wholePast } from './recurrence.ts'
 import { shortConv, shortConvParams, shortConvState } from './short-conv.ts'
 
 export interface DeltaNetConfig {
@@ -45,14 +45,13 @@ export const deltanet = defineAttention('deltanet', {
   }),
   forward({ x, params: p, state, mask, score, config: { keyDim, eps = 1e-5 } }) {
     wholePast('deltanet', { mask, score })
-    const offsets = offsetsOf(state)
     const act = 'silu'
     const out = recur(
       state,
       {
-        q: unit(shortConv(p.qConv, p.q(x), { state, name: 'q', offsets, act })),
-        k: unit(shortConv(p.kConv, p.k(x), { state, name: 'k', offsets, act })),
-        v: shortConv(p.vConv, p.v(x), { state, name: 'v', offsets, act }),
+        q: unit(shortConv(p.qConv, p.q(x), { state, name: 'q', act })),
+        k: unit(shortConv(p.kConv, p.k(x), { state, name: 'k', act })),
+        v: shortConv(p.vConv, p.v(x), { state, name: 'v', act }),
         beta: mapWith(b => b.sigmoid(), [p.b(x)]),
       },
       { rule: 'delta', scale: keyDim ** -0.5 },

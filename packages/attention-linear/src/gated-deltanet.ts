@@ -2,7 +2,7 @@ import { defineAttention, fold } from '@attune/attention'
 import { linear, vector } from '@attune/nn'
 import { mapWith } from '@attune/tensor'
 import { normThenGate, softplus, unit } from './gates.ts'
-import { offsetsOf, recur, wholePast } from './recurrence.ts'
+import { recur, wholePast } from './recurrence.ts'
 import { shortConv, shortConvParams, shortConvState } from './short-conv.ts'
 
 export interface GatedDeltaNetConfig {
@@ -60,13 +60,12 @@ export const gatedDeltanet = defineAttention('gated-deltanet', {
   }),
   forward({ x, params: p, state, mask, score, config: { keyDim, activation: act = 'silu', eps = 1e-6 } }) {
     wholePast('gated-deltanet', { mask, score })
-    const offsets = offsetsOf(state)
     const out = recur(
       state,
       {
-        q: unit(shortConv(p.qConv, p.q(x), { state, name: 'q', offsets, act })),
-        k: unit(shortConv(p.kConv, p.k(x), { state, name: 'k', offsets, act })),
-        v: shortConv(p.vConv, p.v(x), { state, name: 'v', offsets, act }),
+        q: unit(shortConv(p.qConv, p.q(x), { state, name: 'q', act })),
+        k: unit(shortConv(p.kConv, p.k(x), { state, name: 'k', act })),
+        v: shortConv(p.vConv, p.v(x), { state, name: 'v', act }),
         decay: mapWith((a, bias, log) => softplus(a.add(bias)).mul(log.exp()).neg(), [p.a(x), p.dtBias, p.aLog]),
         beta: mapWith(b => b.sigmoid(), [p.b(x)]),
       },

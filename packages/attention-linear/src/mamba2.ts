@@ -2,7 +2,7 @@ import { defineAttention, fold } from '@attune/attention'
 import { linear, vector } from '@attune/nn'
 import { mapWith } from '@attune/tensor'
 import { gateThenNorm, softplus } from './gates.ts'
-import { offsetsOf, recur, wholePast } from './recurrence.ts'
+import { recur, wholePast } from './recurrence.ts'
 import { shortConv, shortConvParams, shortConvState } from './short-conv.ts'
 
 export interface Mamba2Config {
@@ -65,8 +65,7 @@ export const mamba2 = defineAttention('mamba2', {
   }),
   forward({ x: input, params: p, state, mask, score, config: { groups, activation: act = 'silu', dtMin, dtMax, eps = 1e-5 } }) {
     wholePast('mamba2', { mask, score })
-    const offsets = offsetsOf(state)
-    const x = shortConv(p.xConv, p.x(input), { state, name: 'x', offsets, act }) // (N, H, d)
+    const x = shortConv(p.xConv, p.x(input), { state, name: 'x', act }) // (N, H, d)
     const dt = mapWith(
       (step, bias) => {
         const free = softplus(step.add(bias))
@@ -76,8 +75,8 @@ export const mamba2 = defineAttention('mamba2', {
       [p.dt(input), p.dtBias],
     ) // (N, H)
     const out = recur(state, {
-      q: shortConv(p.cConv, p.c(input), { state, name: 'c', offsets, act }),
-      k: shortConv(p.bConv, p.b(input), { state, name: 'b', offsets, act }),
+      q: shortConv(p.cConv, p.c(input), { state, name: 'c', act }),
+      k: shortConv(p.bConv, p.b(input), { state, name: 'b', act }),
       v: mapWith((y, step) => y.mul(step), [x, dt.unsqueeze(2)]),
       decay: mapWith((step, log) => step.mul(log.exp()).neg(), [dt, p.aLog]),
     })

@@ -10,13 +10,10 @@ export function recur(
   options: ScanOptions & { readonly name?: string } = {},
 ): Tensor {
   const { name = 's', ...rest } = options
-  const { out, state: next } = scanOf({ ...operands, initial: state.read(name), offsets: offsetsOf(state) }, rest)
+  const { out, state: next } = scanOf({ ...operands, initial: state.read(name), offsets: state.tokens.offsets }, rest)
   state.write(name, next)
   return out
 }
-
-/** First token of each batch row (B + 1) i32 */
-export const offsetsOf = (state: StateView): Tensor => state.append({}).tokens.offsets
 
 /** A state that sums all of the past cannot leave any of it out. Errors: `ERR_UNSUPPORTED` unless the mask is causal and scores are plain. */
 export function wholePast(variant: string, { mask, score }: { mask: Expr; score?: Expr }): void {

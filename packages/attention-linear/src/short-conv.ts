@@ -15,10 +15,10 @@ export const shortConvState = (channels: number, taps: number): TailKind => tail
 export function shortConv(
   p: { readonly taps: Tensor; readonly bias?: Tensor },
   x: Tensor,
-  { state, name, offsets, act }: { state: StateView; name: string; offsets: Tensor; act: string },
+  { state, name, act }: { state: StateView; name: string; act: string },
 ): Tensor {
   const flat = dense(x).reshape([x.shape[0], p.taps.shape[0]])
-  const { out, tail: next } = conv1dOf({ x: flat, weight: p.taps, tail: state.read(name), offsets, bias: p.bias })
+  const { out, tail: next } = conv1dOf({ x: flat, weight: p.taps, tail: state.read(name), offsets: state.tokens.offsets, bias: p.bias })
   state.write(name, next)
   return mapWith(activation(act), [out]).reshape(x.shape)
 }

@@ -187,6 +187,8 @@ export interface Observer {
 
 /** A layer's state during one step. */
 export interface StateView {
+  /** The tokens of the step. */
+  readonly tokens: StepTokens
   /** Adds this step's rows, each (N, heads, width), to the parts named, pools what is pooled, and returns all that is remembered. */
   append(values: Readonly<Record<string, Tensor>>): Past
   /** A fold (B, …shape) or tail (B, count, width) as the step finds it, zeros for sequences that begin. */

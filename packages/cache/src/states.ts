@@ -97,6 +97,7 @@ export class States {
         return leaf
       }
       return {
+        tokens,
         append(values) {
           let past: Past = view.append(values)
           past = pools(i, spec, past, params)

@@ -18,6 +18,7 @@ export function windowStates(tokens: StepTokens, memory: readonly Readonly<Recor
   return (layer: number, spec: StateSpec, params: unknown): StateView => {
     const zeros = (shape: readonly number[]) => fill(0, [1, ...shape])
     return {
+      tokens,
       append(values) {
         const parts = Object.fromEntries(
           ownRows(spec).map(([part, { heads, width }]) => {
