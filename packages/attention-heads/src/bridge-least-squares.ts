@@ -1,8 +1,9 @@
 import { eigh, eighHermitian, type Matrix, matmul, matrix, topEigen, transpose } from '@attune/linalg'
+import { decoded } from '@attune/nn'
 import { type Method, optionOf, whyRotary } from './bridge-parts.ts'
 import { asGiven, regrouped } from './head-groups.ts'
 import { groupsOf, type HeadLayout } from './head-layout.ts'
-import { columns, decoded, mixHeads, named } from './head-mix.ts'
+import { columns, mixHeads, named } from './head-mix.ts'
 import { blocks, energiesOf, momentsOf, trace } from './head-moments.ts'
 import { complexScale, type Pairs, pairMoments, rotaryPairs } from './rotary-pairs.ts'
 

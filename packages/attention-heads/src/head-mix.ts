@@ -1,6 +1,6 @@
 import { type Matrix, matmul } from '@attune/linalg'
-import type { ParamValue, ParamValues } from '@attune/nn'
-import { Constant, isCodec, readDense, rowMajor } from '@attune/tensor'
+import { decoded, type ParamValue, type ParamValues } from '@attune/nn'
+import { Constant } from '@attune/tensor'
 import type { HeadLayout } from './head-layout.ts'
 
 /** A linear change of a layer's heads. It is exact where `queries` and `outputs` undo what `keys` and `values` do. */
@@ -66,20 +66,6 @@ export function pickHeads({ weight, bias }: ParamValue, heads: readonly number[]
       c.name,
     )
   return { weight: pick(weight), ...(bias ? { bias: pick(bias) } : {}) }
-}
-
-/** Values of a weight as f32. */
-export async function decoded(c: Constant): Promise<Float32Array> {
-  const bytes = await c.bytes()
-  const size = c.shape.reduce((n, x) => n * x, 1)
-  if (isCodec(c.dtype)) {
-    const out = new Float32Array(size)
-    c.dtype.decode(bytes, out)
-    return out
-  }
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
-  if (c.dtype === 'f32') return new Float32Array(aligned.buffer, aligned.byteOffset, size)
-  return readDense({ dtype: c.dtype, shape: c.shape, strides: rowMajor(c.shape), offset: 0 }, aligned, new Map()).data as Float32Array
 }
 
 type Mix = (w: Float32Array, cols: number) => Float32Array | Float64Array

@@ -1,6 +1,5 @@
 import { type Matrix, matmul, matrix } from '@attune/linalg'
-import type { ParamValue } from '@attune/nn'
-import { decoded } from './head-mix.ts'
+import { decoded, type ParamValue } from '@attune/nn'
 
 /** Second moments of a layer's inputs with a constant 1 appended, (dim + 1)². */
 export interface Moments {

@@ -1,8 +1,7 @@
-import type { ParamValue, ParamValues } from '@attune/nn'
+import { decoded, type ParamValue, type ParamValues } from '@attune/nn'
 import { Constant } from '@attune/tensor'
 import type { GqaConfig } from '../src/gqa.ts'
 import { headLayout } from '../src/head-layout.ts'
-import { decoded } from '../src/head-mix.ts'
 import { rotaryPairs } from '../src/rotary-pairs.ts'
 
 type Random = () => number

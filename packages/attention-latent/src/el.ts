@@ -1,6 +1,7 @@
 import { attend, defineAttention, rows } from '@attune/attention'
 import { linear } from '@attune/nn'
 import { AttuneError, mapWith, matmulOf, type Tensor } from '@attune/tensor'
+import { keepInputs } from './bridge-keep-inputs.ts'
 
 export interface ElConfig {
   readonly dim: number
@@ -44,6 +45,7 @@ export const el = defineAttention('el', {
     const values = matmulOf(out.permute(1, 0, 2), p.v.weight.reshape([heads, headDim, dim]).transpose()) // (H, N, d)
     return p.o(biased(values.permute(1, 0, 2), p.v.bias?.reshape([heads, headDim])))
   },
+  bridges: [keepInputs],
 })
 
 /** Weights of a query sum to 1, so what is added to every value is added to their mix. */

@@ -3,7 +3,7 @@ import { AttuneError } from '@attune/tensor'
 export interface MlaConfig {
   readonly dim: number
   readonly heads: number
-  /** Numbers of a head's query and key that no position turns, and those that positions turn. */
+  /** Numbers of a head's query and key that no position turns, and of the one key that positions turn and all heads share. */
   readonly nopeDim: number
   readonly ropeDim: number
   readonly valueDim: number
@@ -11,8 +11,6 @@ export interface MlaConfig {
   readonly latent: number
   /** Width of the vector that queries are made from; from the layer's input itself by default. */
   readonly queryLatent?: number
-  /** Rotated keys that all query heads share, `ropeDim` numbers each; one in DeepSeek's form, as many as the source has key heads in conversions that keep every key rotated. */
-  readonly ropeHeads?: number
   /** Of the norms of latents; 1e-6 by default, as in DeepSeek's models. */
   readonly eps?: number
   /** Norms on the latents; on by default. */
@@ -21,31 +19,27 @@ export interface MlaConfig {
   readonly bias?: boolean
   readonly queryBias?: boolean
   readonly outBias?: boolean
-  /** Multiplies scores; (nopeDim + ropeHeads · ropeDim)^−½ by default. YaRN's mscale² belongs here. */
+  /** Multiplies scores; (nopeDim + ropeDim)^−½ by default. YaRN's mscale² belongs here. */
   readonly scale?: number
   /** absorbed: queries go into the latent space; materialised: past keys and values are made from the latents. Same numbers, same cache. */
   readonly mode?: 'absorbed' | 'materialised'
 }
 
-/** A config with its defaults, and the width of all rotated keys together. */
-export interface MlaShape extends Required<Omit<MlaConfig, 'queryLatent'>> {
-  readonly queryLatent?: number
-  readonly rope: number
-}
+/** A config with its defaults. */
+export type MlaShape = Required<Omit<MlaConfig, 'queryLatent'>> & Pick<MlaConfig, 'queryLatent'>
 
 /** Errors: `ERR_ARGUMENT` for numbers that no layer can have. */
 export function mlaShape(config: MlaConfig): MlaShape {
-  const { dim, heads, nopeDim, ropeDim, valueDim, latent, queryLatent, ropeHeads = 1 } = config
+  const { dim, heads, nopeDim, ropeDim, valueDim, latent, queryLatent } = config
   const counts = { dim, heads, valueDim, latent, ...(queryLatent === undefined ? {} : { queryLatent }) }
-  for (const [key, n] of Object.entries({ ...counts, nopeDim: nopeDim + 1, ropeDim: ropeDim + 1, ropeHeads: ropeHeads + 1 }))
+  for (const [key, n] of Object.entries({ ...counts, nopeDim: nopeDim + 1, ropeDim: ropeDim + 1 }))
     if (!(Number.isInteger(n) && n > 0))
       throw new AttuneError('ERR_ARGUMENT', `mla: ${key} ${(config as unknown as Record<string, unknown>)[key]} is not a count`, {
         ...config,
       })
-  const rope = ropeHeads * ropeDim
-  if (nopeDim + rope === 0) throw new AttuneError('ERR_ARGUMENT', 'mla: keys have no numbers: nopeDim and ropeDim are 0', { ...config })
+  if (nopeDim + ropeDim === 0) throw new AttuneError('ERR_ARGUMENT', 'mla: keys have no numbers: nopeDim and ropeDim are 0', { ...config })
   const { eps = 1e-6, latentNorm = true, bias = false, queryBias = false, outBias = false, mode = 'absorbed' } = config
-  const scale = config.scale ?? (nopeDim + rope) ** -0.5
+  const scale = config.scale ?? (nopeDim + ropeDim) ** -0.5
   return {
     dim,
     heads,
@@ -54,8 +48,6 @@ export function mlaShape(config: MlaConfig): MlaShape {
     valueDim,
     latent,
     queryLatent,
-    ropeHeads,
-    rope,
     eps,
     latentNorm,
     bias,

@@ -14,10 +14,10 @@ afterAll(async () => {
 })
 const config = { dim: 32, heads: 3, nopeDim: 8, ropeDim: 8, valueDim: 12, latent: 16 }
 const queryLatent = { ...config, queryLatent: 12, bias: true, outBias: true }
-const rotatedOnly = { ...config, heads: 4, nopeDim: 0, ropeHeads: 2, latentNorm: false, bias: true, queryBias: true }
+const rotatedOnly = { ...config, heads: 4, nopeDim: 0, latentNorm: false, bias: true, queryBias: true }
 
 testAttention(mla, {
-  configs: [config, { ...config, mode: 'materialised' }, queryLatent, rotatedOnly, { ...config, ropeHeads: 2, scale: 0.3 }],
+  configs: [config, { ...config, mode: 'materialised' }, queryLatent, rotatedOnly, { ...config, scale: 0.3 }],
   devices: () => opened,
 })
 testCache({ cache: contiguous(), variant: mla, config })

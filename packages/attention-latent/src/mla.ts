@@ -1,8 +1,8 @@
 import { attend, defineAttention, derived, type Past, rows } from '@attune/attention'
 import { type LinearSpec, linear, type VectorSpec, vector } from '@attune/nn'
 import { concatOf, rmsNormOf } from '@attune/ops'
-import type { Position } from '@attune/position'
 import { copyOf, dense, isCodec, matmulOf, type Tensor } from '@attune/tensor'
+import { mlaBridges } from './bridges.ts'
 import { type MlaConfig, type MlaShape, mlaShape } from './mla-config.ts'
 
 export type { MlaConfig } from './mla-config.ts'
@@ -29,7 +29,7 @@ export const mla = defineAttention('mla', {
   paper: 'https://arxiv.org/abs/2405.04434',
   family: 'latent',
   params(config: MlaConfig): MlaParams {
-    const { dim, heads, latent, nopeDim, valueDim, rope, queryLatent: c, bias, queryBias, outBias, latentNorm } = mlaShape(config)
+    const { dim, heads, latent, nopeDim, valueDim, ropeDim: rope, queryLatent: c, bias, queryBias, outBias, latentNorm } = mlaShape(config)
     const queries = { h: heads, d: nopeDim + rope }
     const parts: Partial<MlaParams> = {
       ...(c === undefined ? { q: linear({ dim }, queries, queryBias) } : { qa: linear({ dim }, { c }, bias) }),
@@ -43,19 +43,19 @@ export const mla = defineAttention('mla', {
     return parts as MlaParams // which ones there are, `forward` sees by looking
   },
   state(config) {
-    const { latent, rope, ropeHeads } = mlaShape(config)
-    return { c: rows(1, latent + rope, { rotary: ropeHeads === 1 ? { at: latent, dims: rope } : undefined }) }
+    const { latent, ropeDim } = mlaShape(config)
+    return { c: rows(1, latent + ropeDim, { rotary: { at: latent, dims: ropeDim } }) }
   },
   forward({ x, params: p, position, state, mask, score, config }) {
     const shape = mlaShape(config)
-    const { nopeDim, latent, rope, eps } = shape
+    const { nopeDim, latent, ropeDim: rope, eps } = shape
     const norm = (y: Tensor, gain?: Tensor) => (gain ? rmsNormOf(y, gain, eps) : y)
     const q = p.q ? p.q(x) : p.qb(norm(p.qa(x), p.qaNorm)) // (N, H, nope + rope)
     const down = p.kva(x) // (N, latent + rope)
     const c = norm(down.slice(1, 0, latent), p.kvNorm)
-    const kRope = rotated(down.slice(1, latent, latent + rope).unsqueeze(1), shape, position)
-    const past = state.append({ c: concatOf(c.unsqueeze(1), kRope) })
-    const queries = { nope: q.slice(2, 0, nopeDim), rope: rotated(q.slice(2, nopeDim, nopeDim + rope), shape, position) }
+    const turned = (y: Tensor) => (rope > 0 ? position.rotate(y) : y)
+    const past = state.append({ c: concatOf(c.unsqueeze(1), turned(down.slice(1, latent, latent + rope).unsqueeze(1))) })
+    const queries = { nope: q.slice(2, 0, nopeDim), rope: turned(q.slice(2, nopeDim, nopeDim + rope)) }
     const options = { mask, score, scale: shape.scale }
     if (shape.mode === 'materialised') {
       const rows = past.dense('c').squeeze(1) // (B, S, latent + rope)
@@ -68,15 +68,8 @@ export const mla = defineAttention('mla', {
       nopeDim > 0 ? attend(inside, past, { ...options, keys: 'c', valueWidth: latent }) : attend(inside, apart(past, shape), options)
     return p.o(matmulOf(mixed.out.permute(1, 0, 2), up.values.transpose()).permute(1, 0, 2))
   },
+  bridges: mlaBridges,
 })
-
-/** y (N, n, ropeHeads · ropeDim), each `ropeDim` numbers turned. */
-function rotated(y: Tensor, { rope, ropeHeads, ropeDim }: MlaShape, position: Position): Tensor {
-  if (rope === 0) return y
-  if (ropeHeads === 1) return position.rotate(y)
-  const [n, heads] = y.shape
-  return position.rotate(dense(y).reshape([n, (heads as number) * ropeHeads, ropeDim])).reshape([n, heads, rope])
-}
 
 /** What the latent is multiplied by for keys (H, nope, latent) and values (H, value, latent). */
 function perHead(weight: Tensor, { heads, nopeDim, valueDim, latent }: MlaShape): { keys: Tensor; values: Tensor } {
@@ -88,7 +81,7 @@ function perHead(weight: Tensor, { heads, nopeDim, valueDim, latent }: MlaShape)
 const toLatent = (q: Tensor, keys: Tensor): Tensor => (keys.shape[1] === 0 ? q : matmulOf(q.permute(1, 0, 2), keys).permute(1, 0, 2))
 
 /** Rows whose keys are all rotated: keys are the end of a row, values its beginning. */
-function apart(past: Past, { latent, rope }: MlaShape): Past {
+function apart(past: Past, { latent, ropeDim: rope }: MlaShape): Past {
   const { c } = past.parts
   const both = <T>(x: T) => ({ k: x, v: x })
   return {
@@ -102,7 +95,7 @@ function apart(past: Past, { latent, rope }: MlaShape): Past {
 }
 
 /** Keys and values (B, H, S, ·) of all heads from what the latents give (B, S, H, nope + value) and the shared keys. */
-function materialised(rows: Tensor, kv: Tensor, { heads, nopeDim, valueDim, latent, rope }: MlaShape): { k: Tensor; v: Tensor } {
+function materialised(rows: Tensor, kv: Tensor, { heads, nopeDim, valueDim, latent, ropeDim: rope }: MlaShape): { k: Tensor; v: Tensor } {
   const [b, s] = kv.shape as number[]
   const perSlot = kv.reshape([b * s, heads, nopeDim + valueDim])
   const shared = rows

@@ -1,4 +1,5 @@
 import type { ParamValues } from '@attune/nn'
+import type { PositionSpec } from '@attune/position'
 
 /** How close a conversion stays to its source. */
 export type Exactness = 'exact' | 'exact-at-full-rank' | 'least-squares' | 'approximate' | 'needs-training'
@@ -16,6 +17,8 @@ export interface BridgeInput<A = any, B = any> {
   readonly params: ParamValues
   /** Position values of the layer: what a bridge may mix without breaking them. */
   readonly rotary?: { readonly dims: number; readonly pairing: 'half' | 'interleaved' }
+  /** Positions of the layer in full. */
+  readonly position?: PositionSpec
   /** Present when the bridge `needs` it. */
   readonly calibration?: Calibration
   readonly seed: number
@@ -23,6 +26,8 @@ export interface BridgeInput<A = any, B = any> {
   readonly options?: Readonly<Record<string, unknown>>
   /** Takes figures about the conversion, such as the share of energy that was dropped. */
   readonly report?: (figures: Readonly<Record<string, number>>) => void
+  /** Takes the positions that the converted layer needs where they are others than the source's. */
+  readonly place?: (position: PositionSpec) => void
 }
 
 /** A conversion of one layer's parameters from a variant to another. */
@@ -35,9 +40,9 @@ export interface Bridge<A = any, B = any> {
   readonly paper?: string
   readonly needs?: 'calibration'
   /** Why it cannot be used for this layer, or undefined. */
-  why?(input: Pick<BridgeInput<A, B>, 'from' | 'to' | 'params' | 'rotary' | 'options'>): string | undefined
+  why?(input: Pick<BridgeInput<A, B>, 'from' | 'to' | 'params' | 'rotary' | 'position' | 'options'>): string | undefined
   /** Config of the target for a source layer and the caller's wishes. */
-  config(from: A, wish: Partial<B>): B
+  config(from: A, wish: Partial<B>, layer?: Pick<BridgeInput, 'rotary'>): B
   params(input: BridgeInput<A, B>): Promise<ParamValues>
 }
 

@@ -176,21 +176,24 @@ export function withForms(model: Model, forms: ReadonlyMap<number, LayerForm>): 
 }
 
 async function formBy(route: Route, entry: PlanEntry, v: Visit, seed: number, figures: Record<string, number>): Promise<LayerForm> {
-  let { variant, config } = v.layer.attention
+  let { variant, config, position } = v.layer.attention
   let params: ParamValues = underPrefix(v.values, 'attention')
   for (const { bridge, config: to } of route.steps) {
-    const input = { from: config, to, params, rotary: rotaryOf(v.layer), options: optionsFor(bridge, entry) }
+    const input = { from: config, to, params, rotary: rotaryOf(position), position, options: optionsFor(bridge, entry) }
     // A fixed seed per layer: a layer's result does not depend on which others are converted.
     params = await bridge.params({
       ...input,
       seed: seed + v.index,
       calibration: v.calibration,
       report: f => Object.assign(figures, f),
+      place: p => {
+        position = p
+      },
     })
     variant = bridge.to
     config = to
   }
-  const layer: LayerSpec = { ...v.layer, attention: { ...v.layer.attention, variant, config } }
+  const layer: LayerSpec = { ...v.layer, attention: { ...v.layer.attention, variant, config, position } }
   const others = [...v.values].filter(([path]) => !path.startsWith('attention.'))
   return { layer, values: new Map([...others, ...withPrefix(params, 'attention')]) }
 }

@@ -1,6 +1,7 @@
 import type { Bridge, BridgeInput, Exactness } from '@attune/attention'
 import type { LayerSpec, Variants } from '@attune/models'
 import { type ParamValues, walkParams, weightShape } from '@attune/nn'
+import type { PositionSpec } from '@attune/position'
 import { AttuneError, Constant } from '@attune/tensor'
 import type { PlanEntry } from './plan.ts'
 
@@ -17,7 +18,7 @@ export const worse = (a: Exactness, b: Exactness): Exactness => (CLOSENESS.index
 
 export const bridgesOf = (variants: Variants): Bridge[] => [...new Set([...variants.values()].flatMap(v => v.bridges))]
 
-export const rotaryOf = ({ attention: { position } }: LayerSpec): BridgeInput['rotary'] =>
+export const rotaryOf = (position: PositionSpec): BridgeInput['rotary'] =>
   position.kind === 'rope' ? { dims: position.dims, pairing: position.pairing } : undefined
 
 const LONGEST = 3
@@ -44,7 +45,7 @@ export function routeOf(layer: LayerSpec, entry: PlanEntry, params: ParamValues,
   )) {
     const name = path.map(b => (path.length > 1 ? `${b.from}→${b.to} ${b.name}` : b.name)).join(', ')
     try {
-      const steps = stepsOf(path, config, entry.config ?? {})
+      const steps = stepsOf(path, config, entry.config ?? {}, rotaryOf(layer.attention.position))
       const why = refusal(steps, layer, entry, params, variants)
       if (!why)
         return {
@@ -82,10 +83,11 @@ export const optionsFor = (bridge: Bridge, entry: PlanEntry): PlanEntry['options
 
 /** The first refusal on the way. Parameters between steps are not made yet: their shapes are known from the variant. */
 function refusal(steps: Route['steps'], layer: LayerSpec, entry: PlanEntry, params: ParamValues, variants: Variants): string | undefined {
+  const { position } = layer.attention
   let from: unknown = layer.attention.config
   let own = params
   for (const { bridge, config } of steps) {
-    const why = bridge.why?.({ from, to: config, params: own, rotary: rotaryOf(layer), options: optionsFor(bridge, entry) })
+    const why = bridge.why?.({ from, to: config, params: own, rotary: rotaryOf(position), position, options: optionsFor(bridge, entry) })
     if (why) return why
     own = hollowParams(variants, bridge.to, config)
     from = config
@@ -126,7 +128,12 @@ function pathsBetween(edges: readonly Bridge[], from: string, to: string): Bridg
   return found.sort((a, b) => by(rank(a), rank(b)))
 }
 
-function stepsOf(path: readonly Bridge[], from: unknown, wish: Readonly<Record<string, unknown>>): Route['steps'] {
+function stepsOf(
+  path: readonly Bridge[],
+  from: unknown,
+  wish: Readonly<Record<string, unknown>>,
+  rotary: BridgeInput['rotary'],
+): Route['steps'] {
   let config = from
-  return path.map((bridge, i) => ({ bridge, config: (config = bridge.config(config, i === path.length - 1 ? wish : {})) }))
+  return path.map((bridge, i) => ({ bridge, config: (config = bridge.config(config, i === path.length - 1 ? wish : {}, { rotary })) }))
 }

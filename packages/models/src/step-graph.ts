@@ -28,7 +28,8 @@ export interface Probe {
   }
 }
 
-export const ropeName = (spec: RopeSpec): string => `rope:${JSON.stringify([spec.dims, spec.theta, spec.scaling ?? null])}`
+export const ropeName = (spec: RopeSpec): string =>
+  `rope:${JSON.stringify([spec.dims, spec.theta, spec.scaling ?? null, ...(spec.picked ? [spec.picked] : [])])}`
 
 /** The layers of a model as cache managers see them. */
 export const layerStates = (model: Model): LayerStates[] =>

@@ -11,6 +11,11 @@ export interface RopeSpec {
   /** Context the model was trained for. */
   readonly maxPositions: number
   readonly scaling?: { readonly type: string } & Readonly<Record<string, unknown>>
+  /**
+   * Frequencies by their number among those of a head of `of` rotated numbers, in any order, any of them again and again (a key that was
+   * mixed from several heads). Absent: those of `dims` numbers, each once.
+   */
+  readonly picked?: { readonly of: number; readonly pairs: readonly number[] }
 }
 
 export interface Frequencies {
@@ -25,7 +30,17 @@ export interface Frequencies {
  * depend on the length (dynamic) look at `span`.
  */
 export function ropeFrequencies(spec: RopeSpec, span: number): Frequencies {
-  return ruleOf(spec).frequencies(spec, span)
+  const { picked } = spec
+  if (!picked) return ruleOf(spec).frequencies(spec, span)
+  const { values, factor } = ruleOf(spec).frequencies({ ...spec, dims: picked.of }, span)
+  const other = picked.pairs.find(i => !(i in values))
+  if (other !== undefined || 2 * picked.pairs.length !== spec.dims)
+    throw new AttuneError(
+      'ERR_ARGUMENT',
+      `rope turns ${spec.dims} numbers by ${picked.pairs.length} frequencies${other === undefined ? '' : `, one of them number ${other} of ${values.length}`}`,
+      { picked },
+    )
+  return { values: Float32Array.from(picked.pairs, i => values[i]), factor }
 }
 /** True when the frequencies change with the sequence's length. */
 export const frequenciesVary = (spec: RopeSpec): boolean => ruleOf(spec).varies

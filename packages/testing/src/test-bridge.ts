@@ -1,5 +1,6 @@
 import type { Bridge, BridgeInput, Variant } from '@attune/attention'
 import { type ParamTree, type ParamValues, underPrefix, walkParams, weightShape } from '@attune/nn'
+import type { PositionSpec } from '@attune/position'
 import { type Device, read, reference, type Tensor, tensor } from '@attune/tensor'
 import { describe, expect, it } from 'vitest'
 import { nmse } from './drive.ts'
@@ -18,6 +19,10 @@ export interface BridgeTestOptions {
   /** Weights of a source layer by seed; random, unrelated ones by default. */
   readonly weights?: (seed: number) => ParamValues
   readonly pairing?: 'half' | 'interleaved'
+  /** Positions of the source layer; rotary ones of the whole head, paired as `pairing` says, by default. */
+  readonly position?: PositionSpec
+  /** True when the wish leaves every rank full: bridges that are exact at full rank must be exact then. */
+  readonly fullRank?: boolean
   /** Layers that errors are averaged over. */
   readonly layers?: number
   readonly device?: () => Promise<Device>
@@ -33,7 +38,8 @@ const EXACT = 1e-10
  */
 export function testBridge(bridges: Bridge | readonly Bridge[], t: BridgeTestOptions): void {
   const list = [bridges].flat() as Bridge[]
-  const { from, to, pairing = 'half', device: open = async () => reference() } = t
+  const { from, to, device: open = async () => reference() } = t
+  const position = positionOf(t)
   const layers = Array.from({ length: t.layers ?? 2 }, (_, seed) => t.weights?.(seed + 1) ?? random(t, seed + 1))
 
   describe(`${from.name} → ${to.name} ${JSON.stringify(t.wish ?? {})}`, () => {
@@ -43,19 +49,20 @@ export function testBridge(bridges: Bridge | readonly Bridge[], t: BridgeTestOpt
       const device = await open()
       let error = 0
       for (const [i, params] of layers.entries()) {
-        const input = inputOf(b, t, params, i)
+        let placed = position
+        const input = { ...inputOf(b, t, params, i), place: (p: PositionSpec) => void (placed = p) }
         expect(b.why?.(input)).toBeUndefined()
         const made = await b.params(input)
         expectShapes(made, to, input.to)
         if (i === 0) expect(await bytesOf(await b.params(inputOf(b, t, params, i)))).toEqual(await bytesOf(made))
         const x = inputs(t, 100 + i)
-        const before = (await read(layerAlone(from, t.config, params, x, { pairing }), device)).data
-        const after = (await read(layerAlone(to, input.to, made, x, { pairing }), device)).data
+        const before = (await read(layerAlone(from, t.config, params, x, { position }), device)).data
+        const after = (await read(layerAlone(to, input.to, made, x, { position: placed }), device)).data
         error += nmse(after, before) / layers.length
       }
       errors.set(b, error)
       expect(error, 'finite').toBeLessThan(Number.POSITIVE_INFINITY)
-      if (b.exactness === 'exact') expect(error).toBeLessThan(EXACT)
+      if (b.exactness === 'exact' || (t.fullRank && b.exactness === 'exact-at-full-rank')) expect(error).toBeLessThan(EXACT)
     })
     if (list.length > 1)
       it('each method beats the one before it', () => {
@@ -65,12 +72,19 @@ export function testBridge(bridges: Bridge | readonly Bridge[], t: BridgeTestOpt
   })
 }
 
-function inputOf(b: Bridge, { config, wish = {}, options, pairing = 'half' }: BridgeTestOptions, params: ParamValues, i: number) {
+const positionOf = ({ config, pairing = 'half', position }: BridgeTestOptions): PositionSpec =>
+  position ?? { kind: 'rope', dims: headDimOf(config), theta: 10000, pairing, maxPositions: 4096 }
+
+function inputOf(b: Bridge, t: BridgeTestOptions, params: ParamValues, i: number) {
+  const { config, wish = {}, options } = t
+  const position = positionOf(t)
+  const rotary = position.kind === 'rope' ? { dims: position.dims, pairing: position.pairing } : undefined
   return {
     from: config,
-    to: b.config(config, wish) as Record<string, unknown>,
+    to: b.config(config, wish, { rotary }) as Record<string, unknown>,
     params,
-    rotary: { dims: headDimOf(config), pairing },
+    rotary,
+    position,
     calibration: b.needs === 'calibration' ? calibrationOf(config, i) : undefined,
     seed: 7,
     options,
