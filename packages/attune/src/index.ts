@@ -4,12 +4,12 @@ import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
-import { deepseekV2, deepseekV3, gptOss, llama } from '@attune/models'
+import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
 export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats]
 /** Every model type that comes with attune. */
-export const models = [llama, gptOss, deepseekV2, deepseekV3]
+export const models = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax]
 
 export interface AttuneOptions extends Partial<KitOptions> {
   readonly cpu?: CpuOptions

@@ -133,6 +133,22 @@ export class ConfigReader {
         })
     return given
   }
+  /** A list of layer numbers; empty where the config has none. */
+  indices(key: string, layers: number): number[] {
+    const given = this.raw(key) ?? []
+    if (!Array.isArray(given) || given.some(i => !Number.isInteger(i) || i < 0 || i >= layers))
+      throw this.wrong(key, `a list of layer numbers below ${layers}`, given)
+    return given
+  }
+  /** The least and the most, perhaps infinite: transformers 5 writes `{ "__float__": "Infinity" }`. */
+  range(key: string, otherwise: readonly [number, number]): [number, number] {
+    const given = this.raw(key) ?? otherwise
+    const read = (x: unknown): unknown => ((x as { __float__?: unknown } | null)?.__float__ === 'Infinity' ? Number.POSITIVE_INFINITY : x)
+    const [low, high, ...more] = Array.isArray(given) ? given.map(read) : []
+    if (typeof low !== 'number' || typeof high !== 'number' || !(low <= high) || more.length > 0)
+      throw this.wrong(key, 'a least and a most number', given)
+    return [low, high]
+  }
   /** Refuses a value other than the one that is supported. */
   only(key: string, supported: unknown, otherwise: unknown = supported): void {
     const x = this.raw(key) ?? otherwise

@@ -1,7 +1,14 @@
 import { ignore, type Rule, rule, stack } from '@attune/weights'
+import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** A parameter with a weight and perhaps a bias, under the same words in files. */
 export const same = (file: string, param: string): Rule => rule(`${file}.{weight|bias}`, `${param}.{weight|bias}`)
+
+/** A hole for the numbers of the layers that are alike, where a rule is for them alone; undefined where there are none. */
+export function layersWhere({ layers }: DecoderSpec, alike: (layer: LayerSpec) => boolean): string | undefined {
+  const numbers = layers.flatMap((l, i) => (alike(l) ? [i] : []))
+  return numbers.length > 1 ? `{${numbers.join('|')}}` : numbers[0]?.toString()
+}
 
 /** Names that decoders of the Llama family share: embedding, head, norms. */
 export const decoderRules = [
@@ -13,7 +20,8 @@ export const decoderRules = [
   same('model.layers.{i}.post_attention_layernorm', 'layers.{i}.mlpNorm'),
 ]
 /** Separate projections of queries, keys, values and the output. */
-export const headsRules = ['q', 'k', 'v', 'o'].map(x => same(`model.layers.{i}.self_attn.${x}_proj`, `layers.{i}.attention.${x}`))
+export const headsRules = (at = '{i}'): Rule[] =>
+  ['q', 'k', 'v', 'o'].map(x => same(`model.layers.${at}.self_attn.${x}_proj`, `layers.${at}.attention.${x}`))
 export const gatedMlpRules = ['gate', 'up', 'down'].map(x => same(`model.layers.{i}.mlp.${x}_proj`, `layers.{i}.mlp.${x}`))
 
 /** Experts that lie in files one by one, under their words for gate, up and down. */

@@ -18,8 +18,8 @@ export const gptOss: ModelDefinition = {
     c.ignore('attention_dropout', 'router_aux_loss_coef', 'output_router_logits') // training
     c.ignore('hidden_act') // the experts' gate is fixed
     c.ignore('initial_context_length', 'experts_per_token') // said again by rope_parameters and num_experts_per_tok
-    const counts = headCounts(c)
-    const layers = c.count('num_hidden_layers')
+    const counts = headCounts(c, { dim: 2880, heads: 64, kvHeads: 8, headDim: 64 })
+    const layers = c.count('num_hidden_layers', 36)
     const maxPositions = c.count('max_position_embeddings', 131072)
     const bias = c.flag('attention_bias', true)
     const position = ropeFromConfig(c, counts.headDim, maxPositions, { theta: 150000, parameters: yarn })
@@ -33,7 +33,7 @@ export const gptOss: ModelDefinition = {
     })
     const mlp: LayerSpec['mlp'] = {
       kind: 'moe',
-      hidden: c.count('intermediate_size'),
+      hidden: c.count('intermediate_size', 2880),
       activation: { kind: 'clamped', alpha: c.number('swiglu_alpha', 1.702), limit: c.number('swiglu_limit', 7, 0) },
       bias: true,
       router: {
@@ -47,7 +47,7 @@ export const gptOss: ModelDefinition = {
     const spec: DecoderSpec = {
       kind: 'decoder',
       type: 'gpt_oss',
-      vocab: c.count('vocab_size'),
+      vocab: c.count('vocab_size', 201088),
       dim: counts.dim,
       norm: { kind: 'rms', eps: c.number('rms_norm_eps', 1e-5, 0) },
       tied: c.flag('tie_word_embeddings', false),
@@ -62,7 +62,7 @@ export const gptOss: ModelDefinition = {
     const [file, param] = ['model.layers.{i}.mlp', 'layers.{i}.mlp']
     return layout([
       ...decoderRules,
-      ...headsRules,
+      ...headsRules(),
       rule('model.layers.{i}.self_attn.sinks', 'layers.{i}.attention.sink.weight'),
       same(`${file}.router`, `${param}.router`),
       // (E, dim, 2 · hidden) in the file, gate and up by turns

@@ -8,13 +8,18 @@ export interface HeadCounts {
   readonly headDim: number
 }
 
-/** Width and heads under the names most configs use. */
-export function headCounts(c: ConfigReader): HeadCounts {
-  const dim = c.count('hidden_size')
-  const heads = c.count('num_attention_heads')
-  const kvHeads = c.count('num_key_value_heads', heads)
+/** Width and heads under the names most configs use, with what a config that lacks them means. */
+export function headCounts(c: ConfigReader, defaults: Partial<HeadCounts> = {}): HeadCounts {
+  const dim = c.count('hidden_size', defaults.dim)
+  const heads = c.count('num_attention_heads', defaults.heads)
+  const kvHeads = c.optionalCount('num_key_value_heads', defaults.kvHeads ?? heads) ?? heads
   if (heads % kvHeads !== 0) throw c.wrong('num_key_value_heads', `a divisor of num_attention_heads (${heads})`, kvHeads)
-  return { dim, heads, kvHeads, headDim: c.count('head_dim', Math.floor(dim / heads)) }
+  return {
+    dim,
+    heads,
+    kvHeads,
+    headDim: c.optionalCount('head_dim', defaults.headDim ?? Math.floor(dim / heads)) ?? Math.floor(dim / heads),
+  }
 }
 
 /** Attention of heads as the variant its counts name: every query head its own key head, one for all, or groups. */

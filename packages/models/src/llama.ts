@@ -17,7 +17,7 @@ export const llama: ModelDefinition = {
     // Written by the trainer of SmolLM; transformers knows only the other order.
     if (c.flag('rope_interleaved', false))
       throw new AttuneError('ERR_UNSUPPORTED', "config.json: 'rope_interleaved' true is not supported", { rope_interleaved: true })
-    const counts = headCounts(c)
+    const counts = headCounts(c, { dim: 4096, heads: 32 })
     const maxPositions = c.count('max_position_embeddings', 2048)
     const bias = c.flag('attention_bias', false)
     const layer: LayerSpec = {
@@ -28,7 +28,7 @@ export const llama: ModelDefinition = {
       },
       mlp: {
         kind: 'gated',
-        hidden: c.count('intermediate_size'),
+        hidden: c.count('intermediate_size', 11008),
         bias: c.flag('mlp_bias', false),
         activation: c.activation('hidden_act', 'silu'),
       },
@@ -36,12 +36,12 @@ export const llama: ModelDefinition = {
     const spec: DecoderSpec = {
       kind: 'decoder',
       type: 'llama',
-      vocab: c.count('vocab_size'),
+      vocab: c.count('vocab_size', 32000),
       dim: counts.dim,
       norm: { kind: 'rms', eps: c.number('rms_norm_eps', 1e-6, 0) },
       tied: c.flag('tie_word_embeddings', false),
       maxPositions,
-      layers: new Array(c.count('num_hidden_layers')).fill(layer),
+      layers: new Array(c.count('num_hidden_layers', 32)).fill(layer),
     }
     c.finish()
     return spec
@@ -49,7 +49,7 @@ export const llama: ModelDefinition = {
   layout: () =>
     layout([
       ...decoderRules,
-      ...headsRules,
+      ...headsRules(),
       ...gatedMlpRules,
       ignore('model.layers.{i}.self_attn.rotary_emb.inv_freq', 'computed from the config'),
     ]),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Variant } from '@attune/attention'
 import { cpu } from '@attune/backend-cpu'
 import { reference } from '@attune/tensor'
-import { testModel } from '@attune/testing'
+import { type ModelOracle, testModel } from '@attune/testing'
 import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
 import { diskFolder, fileSource } from '@attune/weights/node'
 import { expect, it } from 'vitest'
@@ -11,8 +11,16 @@ import { filesFromValues, type ModelDefinition, modelFrom } from '../src/index.t
 const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname
 const json = async (path: string) => JSON.parse(await readFile(path, 'utf8'))
 
-/** A tiny checkpoint of test/fixtures against transformers, on the reference device, native and WebAssembly; its files written back. */
-export function goldenSuite(name: string, definition: ModelDefinition, attention: readonly Variant[]): void {
+/**
+ * A tiny checkpoint of test/fixtures against transformers, on the reference device, native and WebAssembly; its files written back.
+ * `hidden` as in `ModelOracle`.
+ */
+export function goldenSuite(
+  name: string,
+  definition: ModelDefinition,
+  attention: readonly Variant[],
+  { hidden }: Pick<ModelOracle, 'hidden'> = {},
+): void {
   const variants = new Map(attention.map(v => [v.name, v]))
   const open = async () => openCheckpoint(await diskFolder(folder(name)))
   const oracle = async () => {
@@ -21,6 +29,7 @@ export function goldenSuite(name: string, definition: ModelDefinition, attention
       model: modelFrom(await open(), definition, variants),
       golden: await json(`${folder(name)}/golden.json`),
       tensor: (key: string) => floats(tensors.tensors.get(key)!),
+      hidden,
     }
   }
   testModel(`${name}, reference`, oracle, async () => reference())
