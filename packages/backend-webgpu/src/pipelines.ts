@@ -49,7 +49,9 @@ export class Pipelines {
 
   async #compile(code: string, { writes }: Sharing, op: string): Promise<Pipeline> {
     const { gpu } = this
+    gpu.pushErrorScope('validation') // a text that is refused is told below, not printed
     const module = gpu.createShaderModule({ label: op, code })
+    void gpu.popErrorScope().catch(() => {})
     const types = ['uniform', ...writes.map(w => (w ? 'storage' : 'read-only-storage'))]
     const layout = gpu.createBindGroupLayout({
       entries: types.map((type, binding) => ({ binding, visibility: COMPUTE, buffer: { type } })),

@@ -2,10 +2,14 @@ import type { Kernel } from '@attune/tensor'
 import { attendKernel } from './attend.ts'
 import { copyKernel } from './copy.ts'
 import { gatherKernel } from './gather.ts'
+import { linearKernel } from './linear.ts'
 import { mapKernel } from './map.ts'
 import { matmulKernel } from './matmul.ts'
+import { matmulExpertsKernel } from './matmul-experts.ts'
 import { randomKernel } from './random.ts'
 import { reduceKernel } from './reduce.ts'
+import { ropeKernel } from './rope.ts'
+import { layerNormKernel, rmsNormKernel, softmaxKernel } from './rows.ts'
 import { scanKernel } from './scan.ts'
 import { scatterKernel } from './scatter.ts'
 import { topkKernel } from './topk.ts'
@@ -15,11 +19,17 @@ export const kernels: readonly Kernel<any>[] = [
   attendKernel,
   copyKernel,
   gatherKernel,
+  layerNormKernel,
+  linearKernel,
   mapKernel,
+  matmulExpertsKernel,
   matmulKernel,
   randomKernel,
   reduceKernel,
+  rmsNormKernel,
+  ropeKernel,
   scanKernel,
   scatterKernel,
+  softmaxKernel,
   topkKernel,
 ]
