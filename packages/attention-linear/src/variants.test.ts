@@ -1,8 +1,9 @@
 import type { Variant } from '@attune/attention'
 import { cpu } from '@attune/backend-cpu'
 import { contiguous } from '@attune/cache'
-import { read, reference } from '@attune/tensor'
-import { layerAlone, testAttention, testCache } from '@attune/testing'
+import type { ParamValue } from '@attune/nn'
+import { bf16ToFloat, Constant, floatToBf16, read, reference } from '@attune/tensor'
+import { layerAlone, nmse, testAttention, testCache } from '@attune/testing'
 import { afterAll, describe, expect, it } from 'vitest'
 import { layerCases } from '../test/oracle.ts'
 import * as linearFamily from './index.ts'
@@ -48,6 +49,27 @@ for (const [variant, ...configs] of suite) {
   testAttention(variant, { configs, tiny, devices: () => opened })
   testCache({ cache: contiguous(), variant, config: configs[0], tiny })
 }
+
+it.each(variants)('$name takes parameters as bf16', async variant => {
+  const [c] = layerCases(variant.name)
+  const stored = async (dtype: 'f32' | 'bf16', x: Constant | undefined): Promise<Constant | undefined> => {
+    if (!x) return undefined
+    const halves = Uint16Array.from(new Float32Array((await x.bytes()).slice().buffer), floatToBf16)
+    if (dtype === 'bf16') return new Constant('bf16', x.shape, new Uint8Array(halves.buffer))
+    return new Constant('f32', x.shape, new Uint8Array(Float32Array.from(halves, bf16ToFloat).buffer))
+  }
+  const valuesOf = async (dtype: 'f32' | 'bf16') => {
+    const made = [...c.values].map(async ([path, { weight, bias }]) => [
+      path,
+      { weight: (await stored(dtype, weight))!, bias: await stored(dtype, bias) },
+    ])
+    return new Map((await Promise.all(made)) as [string, ParamValue][])
+  }
+  const [exact, halves] = [await valuesOf('f32'), await valuesOf('bf16')]
+  const want = (await read(layerAlone(variant, c.config, exact, c.x, tiny), reference())).data
+  for (const device of [reference(), ...(await opened)])
+    expect(nmse((await read(layerAlone(variant, c.config, halves, c.x, tiny), device)).data, want), device.name).toBeLessThan(1e-11)
+})
 
 it.each(suite.map(([variant, config]) => ({ name: variant.name, variant, config })))(
   '$name refuses masks and scores that its state cannot keep',
