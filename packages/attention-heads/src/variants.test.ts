@@ -1,5 +1,5 @@
 import { cpu } from '@attune/backend-cpu'
-import { contiguous, ring } from '@attune/cache'
+import { contiguous, paged, ring } from '@attune/cache'
 import { testAttention, testCache } from '@attune/testing'
 import { afterAll } from 'vitest'
 import { gqa, mha, mqa } from './index.ts'
@@ -24,8 +24,11 @@ testAttention(mha, { configs: [{ dim: 24, heads: 3, headDim: 8 }], devices })
 testAttention(mqa, { configs: [{ dim: 24, heads: 3, headDim: 8 }], devices })
 
 testCache({ cache: contiguous(), variant: gqa, config })
+testCache({ cache: paged(), variant: gqa, config })
+testCache({ cache: paged({ page: 64 }), variant: gqa, config, mask: { kind: 'window', size: 20 } })
 testCache({ cache: ring(), variant: gqa, config, mask: { kind: 'window', size: 20 } })
 for (const [i, name] of ['native', 'WebAssembly'].entries()) {
+  testCache({ name, cache: paged(), variant: gqa, config, device: async () => (await opened)[i] })
   testCache({ name, cache: contiguous(), variant: gqa, config, device: async () => (await opened)[i] })
   testCache({ name, cache: ring(), variant: gqa, config, mask: { kind: 'window', size: 20 }, device: async () => (await opened)[i] })
 }

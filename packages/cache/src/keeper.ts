@@ -73,7 +73,11 @@ export interface Keeper {
   /** Which queries a policy wants to see: those of all steps, or the last n of a prompt. */
   readonly observes?: 'all' | number
   /** Lets a policy act between steps. Returns the position of the next token where positions moved. */
-  settle?(row: number, after: 'prefill' | 'step', rows: number): Promise<{ readonly position?: number } | undefined>
+  settle?(
+    row: number,
+    after: 'prefill' | 'step',
+    standing: { readonly rows: number; readonly position: number },
+  ): Promise<{ readonly position?: number } | undefined>
   /** Everything of a batch row with `rows` rows, and the way back into a fresh row. */
   save?(row: number, rows: number): Promise<Record<string, Uint8Array>>
   load?(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void>

@@ -88,9 +88,9 @@ export class Runner {
   /** A new sequence with the same past. */
   async fork(sequence: Sequence): Promise<Sequence> {
     const copy = this.open()
+    await this.#reserve()
     copy.rows = sequence.rows
     copy.position = sequence.position
-    await this.#reserve()
     await this.#states.fork(sequence.row, copy.row)
     await this.#drawn.copyRow(sequence.row, copy.row)
     return copy
@@ -121,7 +121,7 @@ export class Runner {
     this.#check(items)
     await this.#reserve(items)
     const capacity = STEP_SIZES.find(n => n >= count)!
-    const recording = await this.#recording(capacity, probe, options.observe ?? false)
+    const recording = await this.#recording(capacity, probe, options.observe || this.#states.rows.observes === 'all')
     await recording.run({
       lengths: { tokens: count, ...this.#states.rows.lengths() },
       inputs: { ...this.#tokenInputs(items, count, capacity), ...options.inputs },
@@ -131,6 +131,7 @@ export class Runner {
     for (const w of items) {
       w.sequence.rows += w.ids.length
       w.sequence.position = (w.positions ? w.positions[w.positions.length - 1] : w.sequence.position + w.ids.length - 1) + 1
+      await this.#settle(w.sequence, 'step')
     }
     return recording
   }
@@ -145,16 +146,26 @@ export class Runner {
       positions?: ArrayLike<number>
       span?: number
       inputsFor?: (from: number, to: number) => StepOptions['inputs']
+      /** The prompt ends here: the cache's policy sees its last queries and acts. */
+      settle?: boolean
     } = {},
   ): Promise<void> {
     const span = Math.max(options.span ?? 0, sequence.position + ids.length, ...(options.positions ? [1 + maximum(options.positions)] : []))
-    for (let from = 0; from < ids.length; from += this.chunk) {
-      const to = Math.min(from + this.chunk, ids.length)
+    const observes = options.settle ? this.#states.rows.observes : undefined
+    // The queries a policy wants to see come in steps of their own.
+    const seen = typeof observes === 'number' ? Math.max(0, ids.length - observes) : ids.length
+    for (let from = 0, to: number; from < ids.length; from = to) {
+      to = Math.min(from + this.chunk, from < seen ? seen : ids.length)
       const piece = Array.prototype.slice.call(ids, from, to)
       const positions = options.positions && Array.prototype.slice.call(options.positions, from, to)
       const inputs = options.inputsFor?.(from, to) ?? options.inputs
-      await this.turn([{ sequence, ids: piece, positions, span }], probe, r => visit?.(r, from, to), { inputs, signal: options.signal })
+      await this.turn([{ sequence, ids: piece, positions, span }], probe, r => visit?.(r, from, to), {
+        inputs,
+        signal: options.signal,
+        observe: from >= seen,
+      })
     }
+    if (options.settle) await this.#settle(sequence, 'prefill')
   }
 
   /** Bytes allocated for everything that is remembered now. */
@@ -193,6 +204,11 @@ export class Runner {
     }
   }
 
+  /** Lets the cache's policy act. */
+  async #settle(sequence: Sequence, when: 'prefill' | 'step'): Promise<void> {
+    const moved = await this.#states.rows.settle?.(sequence.row, when, { rows: sequence.rows, position: sequence.position })
+    if (moved?.position !== undefined) sequence.position = moved.position
+  }
   /** Makes room for every sequence and what a step adds to some. */
   async #reserve(items: readonly StepWork[] = []): Promise<void> {
     const { batchRows } = this

@@ -88,13 +88,27 @@ export class Lowering {
     return [...seen].sort((a, b) => a.id - b.id)
   }
 
+  /** One slot per name, however often it is mentioned. */
+  #leaf(leaf: Leaf, type: Type): Storage {
+    const bytes = bytesOf(type.dtype, elements(type.shape))
+    const known = leaf.kind === 'constant' ? undefined : this.slots.find(s => s.leaf?.kind === leaf.kind && s.leaf.name === leaf.name)
+    if (known && known.bytes !== bytes)
+      throw new AttuneError(
+        'ERR_SHAPE',
+        `'${(leaf as { name: string }).name}' is mentioned with ${known.bytes} and with ${bytes} bytes`,
+        {},
+      )
+    if (known) return known
+    const s: Storage = { slot: this.slots.length, bytes, leaf, type }
+    this.slots.push(s)
+    return s
+  }
+
   #node(node: Node, depth: number): void {
     for (const t of [...node.inputs, ...node.outputs]) for (const d of t.shape) if (isLength(d)) this.#length(d)
     if (!node.op) {
       const t = node.outputs[0]
-      const s: Storage = { slot: this.slots.length, bytes: bytesOf(t.dtype, elements(t.shape)), leaf: node.leaf, type: t }
-      this.slots.push(s)
-      this.#values.set(node, [s])
+      this.#values.set(node, [this.#leaf(node.leaf!, t)])
       return
     }
     const refused: { kernel: string; why: string }[] = []

@@ -1,0 +1,203 @@
+import type { StepTokens } from '@attune/attention'
+import { AttuneError, bytesOf, input, length, scatterRows, state, type Tensor } from '@attune/tensor'
+import { BatchBuffers } from './batch-buffers.ts'
+import { type Keeper, type KeeperOptions, ownRows, type RowsView, type StepPlan } from './keeper.ts'
+import { bucket } from './manager.ts'
+import { ObservedState } from './observed-state.ts'
+import { PagePool } from './page-pool.ts'
+import { newSlots, type PagedRows, pagedPast, rowsOfSlots } from './paged-graph.ts'
+import type { EvictionPolicy } from './policy.ts'
+import { partName } from './slot-keeper.ts'
+
+export interface PagedOptions {
+  /** Slots in a page. */
+  readonly page: number
+  readonly policy?: EvictionPolicy
+}
+
+/** Keeps rows in pages of one key head each: shared by forks until written, freed by eviction, so lengths differ by head. */
+export class PagedKeeper implements Keeper {
+  /** Pages per layer that keeps rows. */
+  readonly pools: readonly (PagePool | undefined)[]
+  readonly observed?: ObservedState
+  readonly #kept: BatchBuffers
+  readonly #heads: number
+  #batchRows = 1
+  #most = 1
+  #evicted = false
+
+  constructor(
+    readonly options: KeeperOptions,
+    readonly paging: PagedOptions,
+  ) {
+    this.pools = options.layers.map(({ spec, positions }, i) => {
+      const parts = ownRows(spec)
+      if (parts.length === 0) return undefined
+      const heads = parts[0][1].heads
+      const odd = parts.find(([, kind]) => kind.heads !== heads)
+      if (odd)
+        throw new AttuneError(
+          'ERR_UNSUPPORTED',
+          `layer ${i}: paged rows have as many heads in every part; '${odd[0]}' has ${odd[1].heads}, another ${heads}`,
+          { layer: i },
+        )
+      if (positions)
+        throw new AttuneError('ERR_UNSUPPORTED', `layer ${i}: its score reads key positions, which the paged cache does not keep`, {
+          layer: i,
+        })
+      const bytes = Object.fromEntries(parts.map(([name, { width }]) => [partName(name, i), bytesOf(options.kv, width)]))
+      return new PagePool(options.device, heads, paging.page, bytes)
+    })
+    this.#heads = Math.max(1, ...this.pools.map(p => p?.tables.heads ?? 0))
+    this.#kept = new BatchBuffers(options.device)
+    if (paging.policy) this.observed = new ObservedState(options, paging.policy)
+  }
+
+  get key(): string {
+    return [`paged${this.paging.page}`, this.#capacity, this.#evicted, ...this.pools.map(p => p && this.#mostPages(p))].join(' ')
+  }
+  get bytes(): number {
+    return this.pools.reduce((n, p) => n + (p?.bytes ?? 0), 0)
+  }
+  get allocations(): number {
+    return this.pools.reduce((n, p) => n + (p?.allocations ?? 0), this.#kept.allocations + (this.observed?.allocations ?? 0))
+  }
+  get observes(): 'all' | number | undefined {
+    return this.observed?.queries
+  }
+  /** Pages the graphs are built for: twice what sequences can use, as pages may also wait to be shared. */
+  #mostPages(pool: PagePool): number {
+    let n = (2 * this.#batchRows * pool.tables.heads * this.#capacity) / this.paging.page
+    while (n < pool.allocated) n *= 2
+    return n
+  }
+  /** Slots the graphs are built for. */
+  get #capacity(): number {
+    return Math.max(bucket(this.#most), this.paging.page)
+  }
+
+  async reserve(batchRows: number, rows: ArrayLike<number>): Promise<void> {
+    this.#batchRows = batchRows
+    this.#most = Math.max(this.#most, ...Array.from(rows))
+    for (const pool of this.pools) await pool?.reserve(rows)
+    if (this.#evicted) await this.#fitKept()
+    await this.observed?.reserve(batchRows, this.#capacity)
+  }
+
+  inputs({ batchRows, items, rows }: StepPlan): Record<string, Int32Array> {
+    const perRow = this.#capacity / this.paging.page
+    const heads = this.#heads
+    const pages = new Int32Array(this.pools.length * batchRows * heads * perRow)
+    const lengths = new Int32Array(this.pools.length * batchRows * heads)
+    const counts = new Int32Array(lengths.length)
+    for (const [i, pool] of this.pools.entries()) {
+      if (!pool) continue
+      for (const b of pool.tables.rowsHeld()) {
+        if (b >= batchRows) continue
+        for (const [h, slots] of pool.tables.of(b).entries()) {
+          const at = (i * batchRows + b) * heads + h
+          pages.set(slots.pages.slice(0, perRow), at * perRow)
+          lengths[at] = pool.tables.length(b, h, rows[b])
+          counts[at] = slots.kept?.length ?? 0
+        }
+      }
+    }
+    const before = rows.slice(0, batchRows)
+    for (const item of items) before[item.row] = item.before
+    const own = { 'paged:pages': pages, 'paged:lengths': lengths, 'paged:after': rows.slice(0, batchRows) }
+    return { ...own, ...(this.#evicted ? { 'paged:kept': counts } : {}), ...(this.observed ? { 'paged:before': before } : {}) }
+  }
+  lengths(): Record<string, number> {
+    return Object.fromEntries(
+      this.pools.flatMap((p, i) => {
+        if (!p) return []
+        return [
+          [`pages.${i}`, p.allocated],
+          [`rows.${i}`, p.allocated * this.paging.page],
+        ]
+      }),
+    )
+  }
+  buffers() {
+    return Object.assign({}, ...this.pools.map(p => p?.buffers()), this.#kept.all(), this.observed?.buffers())
+  }
+
+  graph(tokens: StepTokens, effects: Tensor[], observe: boolean): (layer: number) => RowsView {
+    const { page } = this.paging
+    const b = tokens.batchRows
+    const [capacity, heads] = [this.#capacity, this.#heads]
+    const all = [this.pools.length, b, heads]
+    const pages = input('paged:pages', 'i32', [...all, capacity / page])
+    const lengths = input('paged:lengths', 'i32', all)
+    const after = input('paged:after', 'i32', [b])
+    const counts = this.#evicted ? input('paged:kept', 'i32', all) : undefined
+    const before = this.observed && observe ? input('paged:before', 'i32', [b]) : undefined
+    return i => {
+      const pool = this.pools[i]
+      const parts = ownRows(this.options.layers[i].spec)
+      const of = (t: Tensor) =>
+        t
+          .slice(0, i, i + 1)
+          .squeeze(0)
+          .slice(1, 0, pool?.tables.heads ?? 1)
+      const base: PagedRows = { size: page, capacity, pages: of(pages), lengths: of(lengths), after }
+      const rows = pool && counts ? rowsOfSlots(state(`kept.${i}`, 'i32', [b, pool.tables.heads, capacity]), of(counts), base) : undefined
+      const observing = pool && before && this.observed!.observer(i, base.lengths, before, tokens, capacity, effects)
+      const own = { ...base, rows, observing }
+      const most = pool ? this.#mostPages(pool) : 1
+      const pageCount = length(`pages.${i}`, most)
+      const rowCount = length(`rows.${i}`, most * page)
+      const pools = Object.fromEntries(
+        parts.map(([name, { width }]) => [name, state(partName(name, i), this.options.kv, [rowCount, width])]),
+      )
+      let index: Tensor | undefined
+      return {
+        append(values) {
+          index ??= pool && newSlots(tokens, own)
+          for (const [name, value] of Object.entries(values)) effects.push((pools[name] = scatterRows(pools[name], index!, value)))
+          return pagedPast({ ...pools }, pageCount, tokens, own)
+        },
+        rewrite(part) {
+          throw new AttuneError('ERR_UNSUPPORTED', `paged rows are not rewritten: layer ${i}, part '${part}'`, { layer: i, part })
+        },
+      }
+    }
+  }
+
+  trim(row: number, _from: number, to: number): void {
+    for (const pool of this.pools) {
+      pool?.tables.trim(row, to)
+      pool?.setRows(row, to)
+    }
+  }
+  async fork(from: number, to: number): Promise<void> {
+    for (const pool of this.pools) pool?.fork(from, to)
+    await this.#kept.copyRow(from, to)
+    await this.observed?.fork(from, to)
+  }
+  close(row: number): void {
+    for (const pool of this.pools) pool?.close(row)
+  }
+  dispose(): void {
+    for (const pool of this.pools) pool?.dispose()
+    this.#kept.dispose()
+    this.observed?.dispose()
+  }
+
+  /** Puts the rows that a batch row kept on the device, after an eviction. */
+  async writeKept(row: number): Promise<void> {
+    this.#evicted = true
+    await this.#fitKept()
+    for (const [i, pool] of this.pools.entries()) {
+      if (!pool) continue
+      const table = new Int32Array(pool.tables.heads * this.#capacity)
+      for (const [h, { kept }] of pool.tables.of(row).entries()) if (kept) table.set(kept, h * this.#capacity)
+      await this.#kept.writeRow(`kept.${i}`, row, new Uint8Array(table.buffer))
+    }
+  }
+  async #fitKept(): Promise<void> {
+    for (const [i, pool] of this.pools.entries())
+      if (pool)
+        await this.#kept.fit(`kept.${i}`, { batchRows: this.#batchRows, runs: pool.tables.heads, items: this.#capacity, itemBytes: 4 })
+  }
+}
