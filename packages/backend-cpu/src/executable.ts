@@ -80,7 +80,8 @@ export class CpuExecutable implements Executable {
       if (use.extent === 0) continue
       const view = slots[i]
       if (!view?.buffer) throw new AttuneError('ERR_ARGUMENT', `slot ${i} is not bound`, { slot: i })
-      const b = this.#device.range(view.buffer, view.offset, use.extent)
+      const extent = this.#program.growing?.has(i) ? Math.min(use.extent, view.buffer.bytes - view.offset) : use.extent
+      const b = this.#device.range(view.buffer, view.offset, extent)
       if (use.written && b.unmap) throw new AttuneError('ERR_ARGUMENT', `slot ${i} is written, a mapped file is bound to it`, { slot: i })
       this.#job[header + known.length + i] = b.address + view.offset
     }

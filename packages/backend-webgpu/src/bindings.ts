@@ -141,7 +141,8 @@ export class Bindings {
       const key = keys[g]
       const at = list.map(i => startOf(ready.places[i]!, slots))
       const offset = Math.floor(Math.min(...at) / align) * align
-      const end = Math.max(...list.map((i, j) => at[j] + ready.places[i]!.bytes))
+      const reach = Math.max(...list.map((i, j) => at[j] + ready.places[i]!.bytes))
+      const end = this.program.growing?.has(key) ? Math.min(reach, slots[key].buffer.bytes) : reach
       list.forEach((i, j) => {
         this.words[ready.words + i] = at[j] - offset
       })

@@ -114,7 +114,7 @@ class WebGpuExecutable implements Executable {
       if (need === undefined) return // no launch touches it
       const { buffer, offset } = slots[slot]
       device.own(buffer)
-      if (offset < 0 || offset + need > buffer.bytes)
+      if (offset < 0 || (offset + need > buffer.bytes && !program.growing?.has(slot)))
         throw new AttuneError('ERR_SHAPE', `slot ${slot} needs ${need} bytes from ${offset} on, its buffer has ${buffer.bytes}`, {
           slot,
           need,

@@ -40,7 +40,13 @@ it('a token after an eviction attends to exactly the rows that stayed', async ()
 it('sees each slot’s weight, the last queries and the stored keys', async () => {
   const model = tinyModel(gqa, config, { layers: 2 })
   let seen: Parameters<EvictionPolicy['plan']>[0] | undefined
-  const watching: EvictionPolicy = { ...ends, plan: o => ((seen = o), []) }
+  const watching: EvictionPolicy = {
+    ...ends,
+    plan(observed) {
+      seen = observed
+      return []
+    },
+  }
   const runner = new Runner(model, poisoned(reference()), { cache: evicting(watching, { rows: 8 }), chunk: 7 })
   await runner.feed(runner.open(), tokens(20), noOutput, undefined, { settle: true })
   await runner.dispose()

@@ -53,6 +53,8 @@ export interface Program {
   readonly launches: readonly Launch[]
   readonly lengths: readonly Length[]
   readonly slots: number
+  /** Slots of states whose first axis is a Length: their buffer holds as much as the run says, not the capacity that bindings name. */
+  readonly growing?: ReadonlySet<number>
 }
 
 export interface SlotView {

@@ -50,7 +50,7 @@ export async function record(device: Device, graph: Graph, { arena = new Arena(d
   const constants = await Promise.all(lowering.slots.map(s => (s.leaf?.kind === 'constant' ? s.leaf.constant.on(device) : undefined)))
   const lengths = [...lowering.lengths.values()]
   await breath.turn()
-  const program = { launches: lowering.launches, lengths, slots: lowering.slots.length }
+  const program = { launches: lowering.launches, lengths, slots: lowering.slots.length, growing: growingSlots(lowering.slots) }
   const executable = check ? await checked(device, program, lowering.made) : await device.load(program)
   return new Recording(device, executable, lowering, graph.outputs, lengths, constants, arena, arenaBytes)
 }
@@ -216,6 +216,9 @@ export async function readAll<K extends string>(
 }
 
 /** Bytes a state of this type occupies. */
+const growingSlots = (slots: readonly Storage[]): ReadonlySet<number> =>
+  new Set(slots.filter(s => s.leaf?.kind === 'state' && isLength(s.type!.shape[0])).map(s => s.slot))
+
 /** A state whose first axis is a Length, such as a pool of pages, is as large as the run says. */
 function stateNeed(s: Storage, lengths: readonly Length[], values: readonly number[]): number {
   const [first] = s.type!.shape

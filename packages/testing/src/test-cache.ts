@@ -54,6 +54,14 @@ export function testCache({
       const batch = await lastOf(model, device, cache, [ids.slice(5, 25), ids.slice(0, 30), ids.slice(9, 10)])
       expect(batch[1]).toEqual(alone[0])
     })
+    it('decodes through two buckets in at most 3 recordings', async () => {
+      const device = await open()
+      const runner = new Runner(model, device, { cache })
+      const sequence = runner.open()
+      for (const id of tokens(device.host ? 140 : 300)) await runner.step([{ sequence, ids: [id] }], noOutput)
+      expect(runner.recorded).toBeLessThanOrEqual(3)
+      await runner.dispose()
+    })
     it('a fork continues as its origin does, and leaves it alone', async () => {
       const device = await open()
       const runner = new Runner(model, device, { cache, chunk: 32 })
