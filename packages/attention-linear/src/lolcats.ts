@@ -44,7 +44,7 @@ export const lolcats = defineAttention('lolcats', {
     }
   },
   state: ({ heads, kvHeads, headDim, featureDim = headDim }) => ({
-    k: rows(kvHeads, headDim, { leaving: true }),
+    k: rows(kvHeads, headDim, { leaving: true, rotary: true }),
     v: rows(kvHeads, headDim, { leaving: true }),
     s: fold(heads, 2 * featureDim, headDim + 1),
   }),
