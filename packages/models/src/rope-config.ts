@@ -4,7 +4,7 @@ import type { ConfigReader } from './config-reader.ts'
 
 export interface RopeDefaults {
   readonly theta?: number
-  /** Share of a head's numbers that turn. */
+  /** Share of a head's numbers that turn; without it the model type turns all and a config cannot say otherwise. */
   readonly partial?: number
   readonly pairing?: RopeSpec['pairing']
   /** `rope_parameters` of a config that has none. */
@@ -21,6 +21,10 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
   if (typeof theta !== 'number' || !(theta > 0)) throw c.wrong('rope_theta', 'a positive number', theta)
   const partial = scaling.partial_rotary_factor ?? c.raw('partial_rotary_factor') ?? defaults.partial ?? 1
   if (typeof partial !== 'number' || !(partial > 0 && partial <= 1)) throw c.wrong('partial_rotary_factor', 'a number in (0, 1]', partial)
+  if (partial !== 1 && defaults.partial === undefined)
+    throw new AttuneError('ERR_UNSUPPORTED', `${c.file}: models of this type turn whole heads; 'partial_rotary_factor' is ${partial}`, {
+      partial_rotary_factor: partial,
+    })
   const type = scaling.rope_type ?? scaling.type ?? 'default'
   for (const k of ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type']) delete scaling[k]
   if (typeof type !== 'string' || !scalings[type])

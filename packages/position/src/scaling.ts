@@ -11,9 +11,9 @@ export interface ScalingRule {
 
 const f = Math.fround
 
-/** base^(2i/dims), as float32 arithmetic gives it. */
+/** base^(2i/dims), as float32 arithmetic gives it. An odd number of dims turns one more. */
 export function inverseFrequencies(dims: number, base: number): Float32Array {
-  return Float32Array.from({ length: dims / 2 }, (_, i) => f(1 / f(f(base) ** f(f(2 * i) / f(dims)))))
+  return Float32Array.from({ length: Math.ceil(dims / 2) }, (_, i) => f(1 / f(f(base) ** f(f(2 * i) / f(dims)))))
 }
 
 export const scalings: Readonly<Record<string, ScalingRule>> = {
