@@ -124,7 +124,7 @@ export class Bindings {
   pack(encoder: GpuCommandEncoder): void {
     for (const [slot, at] of this.#packing) {
       const { buffer, offset } = this.#slots[slot]
-      const size = Math.ceil(this.extents[slot]! / 4) * 4
+      const size = Math.ceil(Math.min(this.extents[slot]!, buffer.bytes - offset) / 4) * 4
       if (size > 0) encoder.copyBufferToBuffer((buffer as WebGpuBuffer).gpu, offset, this.#packed, at, size)
     }
   }

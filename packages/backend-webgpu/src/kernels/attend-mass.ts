@@ -2,7 +2,7 @@ import { type AttendAttrs, operandsOf } from '@attune/ops'
 import type { Bind, LaunchPlan, Sig, ViewType } from '@attune/tensor'
 import { kernelText, type Uniform } from '../wgsl/text.ts'
 import { address, elementwise, elementwiseGrid, elementwiseUniforms, output } from '../wgsl/walk.ts'
-import type { AttendParts } from './attend-parts.ts'
+import { type AttendParts, listHead } from './attend-parts.ts'
 
 /** Each slot's weight over all queries that read its key head, a slot per thread, queries in order. `lse` is absent for sigmoid weights. */
 export function massLaunch(
@@ -22,10 +22,14 @@ export function massLaunch(
   const statements = `var total = 0.0f;
 if (c2 < held(c0, c1)) {
   for (var n = ${starts('c0')}; n < ${starts('c0 + 1u')}; n++) {
-    ${o.blocks ? `if (!reads(n, c1, c2 / ${attrs.block}u)) { continue; }` : ''}
     for (var h = 0u; h < ${heads}u; h++) {
       if (key_head(h) != c1) { continue; }
-      let weighed = weigh(n, c0, h, c1, c2);
+${
+  o.blocks
+    ? `      if (!reads(n, ${listHead(o) === 'kv' ? 'c1' : 'h'}, c2 / ${attrs.block}u)) { continue; }
+`
+    : ''
+}      let weighed = weigh(n, c0, h, c1, c2);
       if (weighed.y > 0.0f) { total += ${weight}; }
     }
   }
@@ -46,9 +50,9 @@ if (c2 < held(c0, c1)) {
 
 /** Whether a block is on a token's list. */
 function readsText({ blocks, blockCounts }: ReturnType<typeof operandsOf<ViewType>>): string {
-  const count = blockCounts ? `u32(max(0i, block_counts(${address(blockCounts.strides, ['n', 'kv'])})))` : 'u.listed'
-  return `fn reads(n: u32, kv: u32, block: u32) -> bool {
-  for (var i = 0u; i < ${count}; i++) { if (blocks(${address(blocks!.strides, ['n', 'kv', 'i'])}) == i32(block)) { return true; } }
+  const count = blockCounts ? `u32(max(0i, block_counts(${address(blockCounts.strides, ['n', 'list'])})))` : 'u.listed'
+  return `fn reads(n: u32, list: u32, block: u32) -> bool {
+  for (var i = 0u; i < ${count}; i++) { if (blocks(${address(blocks!.strides, ['n', 'list', 'i'])}) == i32(block)) { return true; } }
   return false;
 }
 `

@@ -79,6 +79,9 @@ fn held(b: u32, kv: u32) -> u32 { return u32(max(0i, lengths(${address(o.lengths
   }
 }
 
+/** Block lists are per key head, or per query head. */
+export const listHead = ({ blocks, lengths }: Views): 'kv' | 'h' => (blocks!.shape[1] === lengths.shape[1] ? 'kv' : 'h')
+
 interface ExprPart {
   readonly expr: Expr
   readonly text: ExprText
@@ -104,9 +107,10 @@ function exprPart(expr: Expr | undefined, prefix: string, own: readonly number[]
 
 /** First element of a row of keys or values, through the page table where there is one. */
 function row(name: string, { strides }: ViewType, { pages }: Views, { page }: AttendAttrs): string {
+  const own = pages?.shape.length === 3 // pages of each head's own: the pool has one head
   const found = pages
-    ? `let named = u32(max(0i, pages(${address(pages.strides, ['b', `(slot / ${page}u)`])})));
-  return ${address(strides, ['named', 'head', `(slot % ${page}u)`])};`
+    ? `let named = u32(max(0i, pages(${address(pages.strides, [...(own ? ['b', 'head'] : ['b']), `(slot / ${page}u)`])})));
+  return ${address(strides, ['named', own ? '0u' : 'head', `(slot % ${page}u)`])};`
     : `return ${address(strides, ['b', 'head', 'slot'])};`
   return `fn ${name}(b: u32, head: u32, slot: u32) -> u32 {\n  ${found}\n}\n`
 }

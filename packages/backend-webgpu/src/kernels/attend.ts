@@ -4,7 +4,7 @@ import { whyUnreadable } from '../wgsl/element.ts'
 import { gridOf, kernelText, paramValue, SIZE, type Uniform } from '../wgsl/text.ts'
 import { address, output } from '../wgsl/walk.ts'
 import { massLaunch } from './attend-mass.ts'
-import { type AttendParts, attendParts } from './attend-parts.ts'
+import { type AttendParts, attendParts, listHead } from './attend-parts.ts'
 
 /** Numbers of a value row a thread may hold. */
 const MOST_VALUES = 16 * SIZE
@@ -138,13 +138,14 @@ ${softmax ? `var<workgroup> largest: array<f32, ${SIZE}>;\n` : ''}`,
 type Views = ReturnType<typeof operandsOf<ViewType>>
 
 /** Slots to look at: those in use, or those of the token's blocks. */
-function countText({ blocks, blockCounts }: Views, { block }: AttendAttrs): string {
+function countText(o: Views, { block }: AttendAttrs): string {
+  const { blocks, blockCounts } = o
   if (!blocks) return 'held(row, kv)'
-  return `${blockCounts ? `u32(max(0i, block_counts(${address(blockCounts.strides, ['n', 'kv'])})))` : 'u.listed'} * ${block}u`
+  return `${blockCounts ? `u32(max(0i, block_counts(${address(blockCounts.strides, ['n', listHead(o)])})))` : 'u.listed'} * ${block}u`
 }
 
 /** The i-th slot to look at. */
-function slotText({ blocks }: Views, { block }: AttendAttrs): string {
-  if (!blocks) return 'i'
-  return `u32(max(0i, blocks(${address(blocks.strides, ['n', 'kv', `(i / ${block}u)`])}))) * ${block}u + i % ${block}u`
+function slotText(o: Views, { block }: AttendAttrs): string {
+  if (!o.blocks) return 'i'
+  return `u32(max(0i, blocks(${address(o.blocks.strides, ['n', listHead(o), `(i / ${block}u)`])}))) * ${block}u + i % ${block}u`
 }
