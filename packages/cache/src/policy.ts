@@ -30,7 +30,7 @@ export type Kept = readonly (readonly (Int32Array | undefined)[] | undefined)[]
 /** Decides between steps which rows stay. Acts only on what was observed as data. */
 export interface EvictionPolicy {
   readonly name: string
-  readonly about: { readonly title: string; readonly paper?: string; readonly oracle?: string }
+  readonly about: { readonly title: string; readonly paper?: string; readonly family?: string; readonly oracle?: string }
   readonly observes: {
     /** Weights of slots under all queries so far, or under the last n of the prompt. */
     readonly mass?: 'all' | number

@@ -1,0 +1,52 @@
+import { allowed, type EvictionPolicy } from '../policy.ts'
+import { farMass } from './head-roles.ts'
+import { best, type ScorePolicy } from './scores.ts'
+import { snapKv } from './snapkv.ts'
+
+export interface HeadKvOptions {
+  /** How much each key head retrieves from afar, per layer and head; measured on the prompt itself when absent. */
+  readonly importance?: readonly (readonly number[])[]
+  /** Whose scores choose the rows of a head. */
+  readonly by?: ScorePolicy
+  /** Rows that always stay in every head: those the scores keep anyway. */
+  readonly window?: number
+  /** A head keeps (1 − 1/beta) of an even budget for sure; the rest is shared out by importance. */
+  readonly beta?: number
+  readonly temperature?: number
+}
+
+/** Rows per head, over all layers, by how much the head retrieves. https://arxiv.org/abs/2410.19258 */
+export const headKv = ({
+  importance,
+  window = 32,
+  by = snapKv({ window, kernel: 7, pool: 'max' }),
+  beta = 1.2,
+  temperature = 1,
+}: HeadKvOptions = {}): EvictionPolicy => ({
+  name: 'headkv',
+  about: { title: 'HeadKV', paper: 'https://arxiv.org/abs/2410.19258', family: 'budget', oracle: 'authors' },
+  observes: by.observes,
+  after: by.after,
+  plan(observed, budget) {
+    const shares = sharesOf(importance ?? farMass(observed), temperature)
+    const heads = shares.flat().length
+    return observed.layers.map((layer, i) => {
+      const scores = by.scores(observed, i)
+      return layer.rows.map(({ length }, h) => {
+        const mean = allowed(budget, length)
+        if (mean >= length) return best(scores[h], length)
+        const base = Math.max(0, mean - window)
+        const shared = Math.floor(base / beta)
+        return best(scores[h], Math.min(mean, window) + Math.round(shares[i][h] * shared * heads + base - shared))
+      })
+    })
+  },
+})
+
+function sharesOf(importance: readonly (readonly number[])[], temperature: number): number[][] {
+  const total = sum(importance.flat())
+  const powers = importance.map(layer => layer.map(x => (x / total) ** temperature))
+  const all = sum(powers.flat())
+  return powers.map(layer => layer.map(x => x / all))
+}
+const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0)
