@@ -2,6 +2,7 @@ import { defineAttention, fold } from '@attune/attention'
 import { linear as matrix } from '@attune/nn'
 import { concatOf } from '@attune/ops'
 import { fill, mapWith } from '@attune/tensor'
+import { toLinear } from './bridge-from-heads.ts'
 import { feature } from './feature-map.ts'
 import { recur, wholePast } from './recurrence.ts'
 
@@ -52,4 +53,5 @@ export const linear = defineAttention('linear', {
     const out = recur(state, { q, k, v: concatOf(v, fill(1, [x.shape[0], kvHeads, 1])) }) // (N, H, d + 1)
     return p.o(mapWith((y, total) => y.div(total.add(1e-10)), [out.slice(2, 0, headDim), out.slice(2, headDim, headDim + 1)]))
   },
+  bridges: [toLinear],
 })

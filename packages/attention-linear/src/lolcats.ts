@@ -3,6 +3,7 @@ import { k, q, s } from '@attune/expr'
 import { array, linear, vector } from '@attune/nn'
 import { concatOf } from '@attune/ops'
 import { dense, fill, mapWith, type Tensor } from '@attune/tensor'
+import { toLolcats } from './bridge-from-heads.ts'
 import { hedgehog } from './feature-map.ts'
 import { recur } from './recurrence.ts'
 
@@ -76,6 +77,7 @@ export const lolcats = defineAttention('lolcats', {
       ),
     )
   },
+  bridges: [toLolcats],
 })
 
 /** (N, n, d) → (N, n · times, d), each head repeated. */
