@@ -92,10 +92,11 @@ export class Context {
 }
 
 /** Names of `--device`. */
-export const DEVICES = ['cpu', 'native', 'wasm', 'reference']
+export const DEVICES = ['cpu', 'native', 'wasm', 'webgpu', 'reference']
 
 async function openDevice({ device, threads }: GlobalOptions, onWarning: (m: string) => void): Promise<Device> {
   if (device === 'reference') return reference()
+  if (device === 'webgpu') return (await import('@attune/backend-webgpu/node')).webgpu()
   const options: CpuOptions = { threads, onWarning, backend: device === 'native' || device === 'wasm' ? device : 'auto' }
   if (!DEVICES.includes(device))
     throw new AttuneError('ERR_ARGUMENT', `--device must be one of ${DEVICES.join(', ')}, got '${device}'`, { device })

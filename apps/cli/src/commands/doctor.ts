@@ -10,6 +10,7 @@ export const doctor: CliCommand = {
     const device = await cpu({ threads: context.options.threads, backend: context.options.device === 'wasm' ? 'wasm' : 'auto' })
     const found = device.doctor()
     await device.close()
+    const webgpu = await gpu()
     const value = {
       node: process.version,
       platform: platform(),
@@ -18,6 +19,7 @@ export const doctor: CliCommand = {
       processor: cpus()[0]?.model.trim(),
       cores: cpus().length,
       cpu: found,
+      webgpu,
     }
     context.result(value, () => {
       const isas =
@@ -27,9 +29,22 @@ export const doctor: CliCommand = {
         `node        ${value.node} on ${value.platform} ${value.arch}, ${value.processor} × ${value.cores}`,
         `cpu device  ${found.backend}, ${found.isa}, ${found.threads} thread${found.threads > 1 ? 's' : ''}`,
         `addon       ${isas}`,
+        `gpu device  ${webgpu.name ?? `none: ${webgpu.why}`}`,
         ...found.reasons.map(r => `note        ${r}`),
         '',
       ].join('\n')
     })
   },
+}
+
+/** The WebGPU device, or why there is none. */
+async function gpu(): Promise<{ readonly name?: string; readonly why?: string }> {
+  try {
+    const { webgpu } = await import('@attune/backend-webgpu/node')
+    const device = await webgpu()
+    await device.close()
+    return { name: device.name }
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) }
+  }
 }
