@@ -9,7 +9,7 @@ export interface AttendPastOptions extends Omit<AttendOptions, 'page' | 'mass'> 
   readonly values?: string | null
   /** A learned logit per query head (H) that takes weight but gives no value. */
   readonly sink?: Tensor
-  /** Key blocks each token reads (N, key heads, cap) i32 and how many of them (N, key heads) i32; `block` slots each. */
+  /** Key blocks each token reads (N, key heads or query heads, cap) i32 and how many of them (N, …heads) i32; `block` slots each. */
   readonly blocks?: Tensor
   readonly blockCounts?: Tensor
 }
@@ -56,10 +56,10 @@ function attendOne(
 
 /** Over several segments, merged by their log-sum-exps. */
 function attendAll(q: Tensor, past: Past, more: readonly Segment[], options: AttendPastOptions): AttendResult {
-  if (options.weigh === 'sigmoid' || options.blocks || past.observing)
+  if (options.weigh === 'sigmoid' || options.blocks || options.work || past.observing)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
-      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights or observation',
+      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights, observation or count of work',
       {},
     )
   const { sink, ...rest } = options

@@ -8,10 +8,11 @@ namespace ISA {
 
 static const int attendMaxTables = 8, attendFewQueries = 4, attendMaxGroup = 8;
 
-struct AttendGroup { int32_t keyHead, valueHead, first, count; }; // query heads heads[first … first + count) read these heads
+struct AttendGroup { int32_t keyHead, valueHead, list, first, count; }; // query heads heads[first … first + count) read these heads, by this list of blocks
 
 struct Attend {
   float *out, *lse, *mass, *partials;
+  int32_t *work; // slots scored for each token and head
   const float *q, *sink, *frequencies; // frequencies: keys are rotated by them as they are loaded
   Rows keys, values;
   const int32_t *lengths, *offsets, *qRow, *qPosition, *kRow, *kPosition, *blocks, *blockCounts;
@@ -22,7 +23,7 @@ struct Attend {
   TileTable tables[attendMaxTables];
   int32_t scoreTables, groupCount;
   int64_t tokens, batch, headCount, keyHeads, qStride, qHeadStride, lengthStride[2], kRowStride[2], kPositionStride[2];
-  int64_t chunkKeys, block, blockStride, blockCapacity, maxChunks, fewTokens, scratchBytes, slots, slotCapacity, frequencyCount;
+  int64_t chunkKeys, block, blockStride, blockCapacity, blockLists, maxChunks, fewTokens, scratchBytes, slots, slotCapacity, frequencyCount;
   int32_t dK, dV;
   float scale;
   bool sigmoid, interleaved, shared; // shared: values are the first dV numbers of keys
@@ -41,15 +42,15 @@ struct Attend {
     return n < 1 ? 1 : (int)n;
   }
   // Of a token: how many blocks it lists, and which.
-  int64_t listLength(int64_t token, int32_t head) const { return blockCounts ? blockCounts[token * keyHeads + head] : blockCapacity; }
-  int32_t listed(int64_t token, int32_t head, int64_t i) const { return blocks[(token * keyHeads + head) * blockStride + i]; }
-  int64_t keyChunks(int64_t b, int64_t token, int32_t head) const {
-    int64_t slots = blocks ? listLength(token, head) * block : length(b, head);
+  int64_t listLength(int64_t token, int32_t list) const { return blockCounts ? blockCounts[token * blockLists + list] : blockCapacity; }
+  int32_t listed(int64_t token, int32_t list, int64_t i) const { return blocks[(token * blockLists + list) * blockStride + i]; }
+  int64_t keyChunks(int64_t b, int64_t token, const AttendGroup &group) const {
+    int64_t slots = blocks ? listLength(token, group.list) * block : length(b, group.keyHead);
     int64_t n = (slots + chunkKeys - 1) / chunkKeys;
     return n < 1 ? 1 : n > maxChunks ? maxChunks : n;
   }
   int64_t partialRow(int64_t b, int64_t token, int64_t from) const { return blocks ? token : b * fewTokens + token - from; }
-  // [max, sum, unused × 2, dV numbers]
+  // [max, sum, slots scored, unused, dV numbers]
   float *partial(int64_t row, int64_t head, int64_t chunk) const {
     return partials + ((row * headCount + head) * maxChunks + chunk) * (dV + 4);
   }
@@ -73,7 +74,7 @@ static Attend attendArgs(const Launch &l) {
   Attend a;
   LaunchReader r{l, 0, 0};
   const int32_t *map;
-  r.take(a.out), r.take(a.lse), r.take(a.mass), r.take(a.partials), r.take(a.q), r.take(a.keys.data), r.take(a.values.data);
+  r.take(a.out), r.take(a.lse), r.take(a.mass), r.take(a.work), r.take(a.partials), r.take(a.q), r.take(a.keys.data), r.take(a.values.data);
   r.take(a.lengths), r.take(a.offsets), r.take(a.qRow), r.take(a.qPosition), r.take(a.kRow), r.take(a.kPosition), r.take(a.sink), r.take(a.frequencies);
   r.take(a.blocks), r.take(a.blockCounts), r.take(a.keys.pages);
   r.take(map), r.take(a.score[0]), r.take(a.score[1]), r.take(a.mask[0]), r.take(a.mask[1]);
@@ -86,7 +87,7 @@ static Attend attendArgs(const Launch &l) {
   r.pair(a.lengthStride), r.pair(a.kRowStride), r.pair(a.kPositionStride);
   a.keys.page = a.values.page = r.number(), a.keys.pageCount = a.values.pageCount = r.number(), a.values.pages = a.keys.pages;
   a.keys.pageHeads = a.values.pageHeads = r.number();
-  a.block = r.number(), a.blockStride = r.number(), a.blockCapacity = r.number();
+  a.block = r.number(), a.blockStride = r.number(), a.blockCapacity = r.number(), a.blockLists = r.number();
   a.chunkKeys = r.number(), a.maxChunks = r.number(), a.fewTokens = r.number(), a.scratchBytes = r.number();
   a.slots = r.number(), a.slotCapacity = r.number(), a.frequencyCount = r.number(), a.interleaved = r.number() != 0;
   a.scale = l.f(r.param++), a.sigmoid = r.number() != 0;
@@ -97,7 +98,7 @@ static Attend attendArgs(const Launch &l) {
     r.take(x.data), x.integer = r.number() != 0;
     for (int d = 0; d < 3; d++) x.size[d] = (int32_t)r.number(), x.stride[d] = (int32_t)r.number();
   }
-  a.groupCount = map[0], a.groups = (const AttendGroup *)(map + 4), a.heads = map + 4 + 4 * a.groupCount;
+  a.groupCount = map[0], a.groups = (const AttendGroup *)(map + 4), a.heads = map + 4 + 5 * a.groupCount;
   return a;
 }
 
@@ -115,7 +116,7 @@ static int64_t attendFind(const Attend &a, int64_t index, AttendWork *work) {
     for (int32_t g = 0; g < a.groupCount; g++) {
       const AttendGroup &group = a.groups[g];
       const int64_t step = wide ? 0 : a.queryBlocks(group.count) * blockQueries;
-      const int64_t chunks = !wide ? (count + step - 1) / step : a.blocks ? count * a.maxChunks : a.keyChunks(b, from, group.keyHead);
+      const int64_t chunks = !wide ? (count + step - 1) / step : a.blocks ? count * a.maxChunks : a.keyChunks(b, from, group);
       if (index >= 0 && index < before + chunks) {
         int64_t at = index - before;
         if (!wide) { // late queries see more keys: first, so that threads end together

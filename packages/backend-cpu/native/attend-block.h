@@ -58,7 +58,7 @@ struct QueryBlock {
   float *q, *out, *max, *sum, *scoreLanes, *maskLanes; // q (dK, lanes) × scale, out (dV, lanes)
   const float *rows, *positions;
   uint8_t *classes;
-  int64_t token;
+  int64_t token, scored;
   int32_t head, count;
 };
 
@@ -101,7 +101,7 @@ struct BlockPass {
       x.max = scratch.take<float>(blockQueries), x.sum = scratch.take<float>(blockQueries);
       x.scoreLanes = scratch.take<float>(score.laneFloats()), x.maskLanes = scratch.take<float>(mask.laneFloats());
       x.classes = scratch.take<uint8_t>(blockWindow / blockGranule);
-      x.rows = rows, x.positions = positions, x.token = token, x.count = count, x.head = a.heads[work.group->first + g];
+      x.rows = rows, x.positions = positions, x.token = token, x.scored = 0, x.count = count, x.head = a.heads[work.group->first + g];
       for (int t = 0; t < blockQueries; t++) {
         const float *q = a.q + (token + t) * a.qStride + x.head * a.qHeadStride;
         for (int e = 0; e < a.dK; e++) x.q[e * blockQueries + t] = t < count ? q[e] * a.scale : 0;
@@ -174,6 +174,7 @@ struct BlockPass {
           for (int g = first; g < last; g++) some |= x.classes[g] != All;
           const int skip = (first - low) * blockGranule, end = (last - low) * blockGranule, mine = (end < keys ? end : keys) - skip;
           if (score.exists() || some) attendKeyNumbers(a, work.b, keyHead, slot + skip, mine, kRow, kPosition);
+          x.scored += mine;
           tile(x, mine, {k.p + skip * k.stride, k.stride}, {v.p + skip * v.stride, v.stride}, some);
         }
       }
@@ -197,6 +198,7 @@ struct BlockPass {
       float *out = a.out + ((x.token + t) * a.headCount + x.head) * a.dV;
       for (int e = 0; e < a.dV; e++) out[e] = x.out[e * blockQueries + t] * weight[t];
       if (a.lse) a.lse[(x.token + t) * a.headCount + x.head] = lse[t];
+      if (a.work) a.work[(x.token + t) * a.headCount + x.head] = (int32_t)x.scored;
     }
   }
 };

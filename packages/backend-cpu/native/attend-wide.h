@@ -15,6 +15,7 @@ struct WidePass {
   int32_t heads, pairs; // a pair: a token and a head
   float *q, *out, *s, *max, *sum, *factor, *rows, *positions, *kRow, *kPosition, *bounds[4], *intervals, *keyTile, *valueTile;
   uint8_t *classes;
+  int64_t scored = 0;
 
   WidePass(const Attend &a, const AttendWork &work, AttendScratch scratch)
       : a(a), work(work), score(a.score[!a.kRow], a.tables, true), mask(a.mask[!a.kRow], a.tables + a.scoreTables, true) {
@@ -87,6 +88,7 @@ struct WidePass {
   // Keys [slot, slot + n), n <= wideKeys.
   void tile(int64_t slot, int n, const bool *masked) {
     const int32_t keyHead = work.group->keyHead, valueHead = work.group->valueHead;
+    scored += n;
     for (int i = 0; i < n; i += blockKeys) {
       const int m = n - i < blockKeys ? n - i : blockKeys;
       const RowTile k = attendKeys(a, work.b, keyHead, slot + i, m, false, keyTile);
@@ -130,11 +132,11 @@ struct WidePass {
     const int32_t keyHead = work.group->keyHead;
     const int64_t length = a.length(work.b, keyHead), from = work.chunk * a.chunkKeys;
     if (a.blocks) {
-      const int64_t per = a.chunkKeys / a.block, count = a.listLength(work.from, keyHead);
+      const int64_t per = a.chunkKeys / a.block, count = a.listLength(work.from, work.group->list);
       const int64_t end = (work.chunk + 1) * per < count ? (work.chunk + 1) * per : count;
       if (work.chunk > 0 && work.chunk * per >= count) return;
       for (int64_t j = work.chunk * per; j < end; j++) {
-        const int64_t first = a.listed(work.from, keyHead, j) * a.block, last = first + a.block;
+        const int64_t first = a.listed(work.from, work.group->list, j) * a.block, last = first + a.block;
         if (first >= 0) span(first, last < length ? last : length);
       }
     } else span(from, from + a.chunkKeys < length ? from + a.chunkKeys : length);
@@ -142,7 +144,7 @@ struct WidePass {
     a.span(work.b, start, count);
     for (int p = 0; p < pairs; p++) {
       float *to = a.partial(a.partialRow(work.b, token(p), start), head(p), work.chunk);
-      to[0] = max[p], to[1] = sum[p];
+      to[0] = max[p], to[1] = sum[p], to[2] = (float)scored;
       for (int e = 0; e < a.dV; e++) to[4 + e] = out[p * a.dV + e];
     }
   }

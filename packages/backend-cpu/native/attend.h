@@ -34,7 +34,7 @@ static int64_t mergeFind(const Attend &a, int64_t index, MergeWork *work) {
 
 static void mergeHead(const Attend &a, const MergeWork &w, int32_t head, int64_t chunks) {
   const int64_t row = a.partialRow(w.b, w.token, w.from);
-  float top = maskedScore, sum = 0;
+  float top = maskedScore, sum = 0, scored = 0;
   for (int64_t c = 0; c < chunks; c++) top = fmax2(top, a.partial(row, head, c)[0]);
   const bool blind = isMasked(top);
   if (a.sink && !a.sigmoid) {
@@ -52,6 +52,8 @@ static void mergeHead(const Attend &a, const MergeWork &w, int32_t head, int64_t
   const float weight = blind || a.sigmoid ? 1 : 1 / sum;
   for (int e = 0; e < a.dV; e++) out[e] *= weight;
   if (a.lse) a.lse[w.token * a.headCount + head] = isMasked(top) ? maskedScore : top + vlog(vset(sum))[0];
+  for (int64_t c = 0; c < chunks; c++) scored += a.partial(row, head, c)[2];
+  if (a.work) a.work[w.token * a.headCount + head] = (int32_t)scored;
 }
 
 // One more chunk clears the tokens that belong to no batch row.
@@ -63,6 +65,7 @@ static void clearRest(const Attend &a) {
   for (int64_t i = a.offsets[a.batch] * a.headCount, end = a.tokens * a.headCount; i < end; i++) {
     for (int e = 0; e < a.dV; e++) a.out[i * a.dV + e] = 0;
     if (a.lse) a.lse[i] = maskedScore;
+    if (a.work) a.work[i] = 0;
   }
 }
 static void attend_merge_run(const Launch &l, int64_t chunk, uint8_t *) {
@@ -72,7 +75,7 @@ static void attend_merge_run(const Launch &l, int64_t chunk, uint8_t *) {
   if (work.b < 0) return clearRest(a);
   for (int32_t g = 0; g < a.groupCount; g++) {
     const AttendGroup &group = a.groups[g];
-    const int64_t chunks = a.keyChunks(work.b, work.token, group.keyHead);
+    const int64_t chunks = a.keyChunks(work.b, work.token, group);
     for (int32_t i = 0; i < group.count; i++) mergeHead(a, work, a.heads[group.first + i], chunks);
   }
 }

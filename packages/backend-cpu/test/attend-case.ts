@@ -20,6 +20,7 @@ export interface AttendCase {
   readonly sink?: boolean
   readonly lse?: boolean
   readonly mass?: boolean
+  readonly work?: boolean
   /** Values are the first dV numbers of each key. */
   readonly shared?: boolean
   /** Slots lie in a random order, with `kRow`. */
@@ -28,7 +29,8 @@ export interface AttendCase {
   readonly ragged?: boolean
   /** K and V lie as (B, S, n, d). */
   readonly transposed?: boolean
-  readonly blocks?: { readonly size: number; readonly capacity: number }
+  /** Lists of blocks; `each`: one per query head, not per key head. */
+  readonly blocks?: { readonly size: number; readonly capacity: number; readonly each?: boolean }
   readonly page?: number
   /** Each head has pages of its own. */
   readonly ownPages?: boolean
@@ -84,7 +86,8 @@ export function makeAttend(c: AttendCase): MadeAttend {
   const kPosition = kRow.map(r => (c.kPosition ? 3 * r + 1 : r))
   const frequencies = Float32Array.from({ length: dK / 2 - 2 }, (_, i) => 10000 ** (-i / (dK / 2 - 2)))
   const sink = Float32Array.from({ length: heads }, normal)
-  const blocks = c.blocks && listBlocks(tokens, nK, Math.ceil(slots / c.blocks.size), c.blocks.capacity, next)
+  const lists = c.blocks?.each ? heads : nK
+  const blocks = c.blocks && listBlocks(tokens, lists, Math.ceil(slots / c.blocks.size), c.blocks.capacity, next)
   const pages = c.page ? layPages(c.ownPages ? batch * nK : batch, slots / c.page, next) : undefined
 
   const pooled = (s: Stored): PlanInput => (pages ? toPages(s, pages, c.page!, c.ownPages) : s.input)
@@ -100,8 +103,8 @@ export function makeAttend(c: AttendCase): MadeAttend {
     kPosition: c.kPosition ? i32([batch, nK, slots], kPosition) : undefined,
     sink: c.sink ? { dtype: 'f32', shape: [heads], data: sink } : undefined,
     rotate: c.rotate && { dtype: 'f32', shape: [frequencies.length], data: frequencies },
-    blocks: blocks && i32([tokens, nK, c.blocks!.capacity], blocks.items),
-    blockCounts: blocks && i32([tokens, nK], blocks.counts),
+    blocks: blocks && i32([tokens, lists, c.blocks!.capacity], blocks.items),
+    blockCounts: blocks && i32([tokens, lists], blocks.counts),
     pages: pages && i32(c.ownPages ? [batch, nK, slots / c.page!] : [batch, slots / c.page!], pages),
   }
   const names = (Object.keys(operands) as (keyof AttendOperands)[]).filter(n => operands[n])
@@ -118,6 +121,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
       weigh: c.weigh ?? 'softmax',
       lse: c.lse ?? false,
       mass: c.mass ?? false,
+      work: c.work ?? false,
     },
     ...{ block: c.blocks?.size, page: c.page, pairing: c.rotate, valueWidth: c.shared ? dV : undefined },
   }
@@ -136,7 +140,7 @@ export function makeAttend(c: AttendCase): MadeAttend {
           const seen: { score: number; slot: number }[] = []
           for (let s = 0; s < lengths[b * nK + kv]; s++) {
             const at = (b * nK + kv) * slots + s
-            if (blocks && !blocks.of(n * nK + kv).includes(Math.floor(s / c.blocks!.size))) continue
+            if (blocks && !blocks.of(n * lists + (c.blocks!.each ? h : kv)).includes(Math.floor(s / c.blocks!.size))) continue
             const env = [0, b, h, kv, qRow[n], qPosition[n], kRow[at], kPosition[at]]
             if (see && !see(env)) continue
             const row = c.rotate ? rotated(k.row(b, kv, s), kPosition[at], frequencies, c.rotate) : k.row(b, kv, s)

@@ -101,6 +101,7 @@ export const attendCases: readonly AttendCase[] = [
   { name: 'token-major rows', rows: [[66, 40], [1, 99]], mask: causal, transposed: true, ...gqa },
   { name: 'rows 4 KiB apart', rows: [[70, 0], [1, 70]], mask: causal, transposed: true, dK: 512, heads: 2, keyHeads: [0, 1] },
   { name: 'blocks', rows: [[30, 100], [1, 90]], mask: causal, blocks: { size: 16, capacity: 4 }, lse: true, ...gqa },
+  { name: 'blocks of each query head', rows: [[9, 100], [1, 90]], mask: causal, blocks: { size: 16, capacity: 4, each: true }, lse: true, ...gqa },
   { name: 'many blocks', rows: [[1, 3000]], mask: causal, blocks: { size: 64, capacity: 60 }, score: alibi, capacity: 4096 },
   { name: 'pages', rows: [[66, 40], [1, 99]], mask: causal, page: 16, ...gqa },
   { name: 'pages of each head', rows: [[66, 40], [1, 99], [3, 3]], mask: causal, page: 16, ownPages: true, ragged: true, shuffled: true, lse: true, mass: true, ...gqa },

@@ -40,6 +40,7 @@ export function composeAttend(inputs: readonly Tensor[], attrs: AttendAttrs): Te
   const result = [copyOf(out.mixed.permute(1, 0, 2))] // (N, H, dV)
   if (attrs.lse) result.push(copyOf(out.lse!.permute(1, 0)))
   if (attrs.mass) result.push(massOf(out.weights, attrs, o.k.shape[1]))
+  if (attrs.work) result.push(fill(capacity(o.k.shape[0]) * capacity(o.k.shape[2]), o.q.shape.slice(0, 2), 'i32'))
   return result
 }
 
@@ -71,7 +72,8 @@ function visibility(o: AttendOperands, attrs: AttendAttrs): Tensor {
   const kv = table(headTable(attrs), i32).at(h)
   const own = table(batchOf(o), i32).at(n).eq(b)
   let see = own.and(s.lt(table(o.lengths, { dtype: 'i32', rank: 2 }).at(b, kv)))
-  if (o.blocks) see = see.and(table(blockTable(o, attrs), { dtype: 'i32', rank: 3 }).at(n, kv, s.idiv(attrs.block!)).gt(0))
+  const list = o.blocks?.shape[1] === o.k.shape[1] ? kv : h
+  if (o.blocks) see = see.and(table(blockTable(o, attrs), { dtype: 'i32', rank: 3 }).at(n, list, s.idiv(attrs.block!)).gt(0))
   if (attrs.mask) see = see.and(bindVariables(attrs.mask, o, attrs, constant(0, 'f32')))
   return mapExpr(see, [], { dtype: 'bool', shape: [o.k.shape[0], o.q.shape[1], o.q.shape[0], o.k.shape[2]] })
 }
@@ -107,7 +109,7 @@ function batchOf({ offsets, lengths, q }: AttendOperands): Tensor {
   return sum(mapExpr(ends.le(variable('i0', 'i32')).select(1, 0), [], { dtype: 'i32', shape: [q.shape[0], lengths.shape[0]] }), 1)
 }
 
-/** 1 where a block is on a token's list: (N, nK, blocks) i32. */
+/** 1 where a block is on a token's list: (N, lists, blocks) i32. */
 function blockTable({ blocks, blockCounts, k }: AttendOperands, { block }: AttendAttrs): Tensor {
   const [n, heads, cap] = blocks!.shape
   const count = Math.ceil(capacity(k.shape[2]) / block!)

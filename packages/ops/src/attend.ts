@@ -24,9 +24,12 @@ export interface AttendOperands<T = Tensor> {
   readonly kPosition?: T
   /** A learned logit per query head (H) that takes weight but gives no value. */
   readonly sink?: T
-  /** Key blocks each token reads (N, nK, cap) i32, ascending or not, distinct; only the first `blockCounts` are read; block j covers slots [j·block, (j+1)·block). */
+  /**
+   * Key blocks each token reads (N, nK, cap) i32, or (N, H, cap): a list per query head. Ascending or not, distinct; only the first
+   * `blockCounts` are read; block j covers slots [j·block, (j+1)·block).
+   */
   readonly blocks?: T
-  /** How many of `blocks` are read (N, nK) i32. */
+  /** How many of `blocks` are read (N, nK or H) i32. */
   readonly blockCounts?: T
   /** Page table (B, P) i32: slot s of row b lies in page pages[b, s / page] of the pool at s % page. Or (B, nK, P): a table per head. */
   readonly pages?: T
@@ -57,6 +60,7 @@ export interface AttendAttrs {
   /** Which further outputs to give. */
   readonly lse: boolean
   readonly mass: boolean
+  readonly work?: boolean
 }
 
 export interface AttendOptions {
@@ -72,6 +76,7 @@ export interface AttendOptions {
   readonly pairing?: 'half' | 'interleaved'
   readonly lse?: boolean
   readonly mass?: boolean
+  readonly work?: boolean
 }
 
 /** Operand by name, from a flat input list. */
@@ -86,7 +91,9 @@ export function tableInputs<T>(inputs: readonly T[], { names, score, mask }: Att
 
 /**
  * Attention of N query tokens over cached keys and values. Outputs: out (N, H, dV) f32, then lse (N, H) f32 if asked (natural log of
- * the sum of exponentials incl. the sink), then mass (B, nK, S) f32 if asked (each slot's weight summed over the queries that read its head).
+ * the sum of exponentials incl. the sink), then mass (B, nK, S) f32 if asked (each slot's weight summed over the queries that read its head),
+ * then work (N, H) i32 if asked: how many slots were scored for a query, whether it saw them or not. That is the kernel's to say, not a
+ * part of the meaning: it tells what block lists and masks save.
  */
 export const attend: Op<AttendAttrs> = {
   name: 'attend',
@@ -112,10 +119,12 @@ export const attend: Op<AttendAttrs> = {
     if (ownPages && (stored !== 1 || (o.v && o.v.shape[1] !== 1))) wrong('with pages per head the pool holds one head')
     const nv = o.v && !ownPages ? o.v.shape[1] : nk
     if (attrs.valueHeads.some(x => !(x >= 0 && x < (nv as number)))) wrong('the value head map names a head that is not there')
+    if (o.blocks && ![nk, h].includes(o.blocks.shape[1])) wrong(`block lists ${showShape(o.blocks.shape)} are for another number of heads`)
     if (attrs.weigh === 'sigmoid' && (attrs.lse || o.sink)) wrong(`sigmoid weights have no ${attrs.lse ? 'lse' : 'sink'}`)
     const out: Type[] = [{ dtype: 'f32', shape: [n, h, dv] }]
     if (attrs.lse) out.push({ dtype: 'f32', shape: [n, h] })
     if (attrs.mass) out.push({ dtype: 'f32', shape: o.pages ? [o.lengths.shape[0], nk, capacityOfPages(o, attrs)] : [b, nk, s] })
+    if (attrs.work) out.push({ dtype: 'i32', shape: [n, h] })
     return out
   },
   compose: composeAttend,
@@ -130,6 +139,7 @@ export interface AttendResult {
   readonly out: Tensor
   readonly lse?: Tensor
   readonly mass?: Tensor
+  readonly work?: Tensor
 }
 
 /** Contiguous groups: query head h reads head ⌊h·n/H⌋. */
@@ -157,8 +167,14 @@ export function attendOf(operands: AttendOperands, options: AttendOptions = {}):
     pairing: options.pairing,
     lse: options.lse ?? false,
     mass: options.mass ?? false,
+    work: options.work ?? false,
   }
   const extra = [...(score ? tables(score) : []), ...(mask ? tables(mask) : [])].map(t => t.operand as Tensor)
   const r = call(attend, [...names.map(n => operands[n]!), ...extra], attrs)
-  return { out: r[0], lse: attrs.lse ? r[1] : undefined, mass: attrs.mass ? r[r.length - 1] : undefined }
+  return {
+    out: r[0],
+    lse: attrs.lse ? r[1] : undefined,
+    mass: attrs.mass ? r[attrs.lse ? 2 : 1] : undefined,
+    work: attrs.work ? r[r.length - 1] : undefined,
+  }
 }

@@ -16,6 +16,12 @@ const run = async (options: CpuOptions, ...cases: PlanCase[]) => {
   await device.close()
   return results
 }
+const runWork = async (c: PlanCase) => {
+  const device = await openCpu()
+  const out = await runPlan(device, attendFused, c)
+  await device.close()
+  return out.map(o => o.data)
+}
 const bits = (x: Float32Array): Int32Array => new Int32Array(x.buffer, x.byteOffset, x.length)
 
 // The kernels may have to be built first.
@@ -71,6 +77,26 @@ describe('attend', () => {
     const [out] = await run({}, { ...c, inputs: c.inputs.with(at, { ...c.inputs[at], data: Int32Array.of(0, 7, 9) }) })
     expect(out.some(Number.isNaN)).toBe(false)
     expect(out.subarray(9 * 3 * 16).every(x => x === 0)).toBe(true)
+  })
+
+  it('counts the slots it scores: those of the blocks listed, or of the window', async () => {
+    for (const each of [false, true]) {
+      const c = makeAttend({ name: '', rows: [[30, 100], [1, 90]], blocks: { size: 16, capacity: 4, each }, work: true, ...gqa }) // biome-ignore format: one line
+      const at = (name: (typeof c.attrs.names)[number]) => c.inputs[c.attrs.names.indexOf(name)].data as Int32Array
+      const scored = (await runWork(c))[1]
+      const lists = each ? 6 : 2
+      for (let n = 0; n < 31; n++)
+        for (let h = 0; h < 6; h++) {
+          const list = n * lists + (each ? h : Math.floor(h / 3))
+          const slots = [...at('blocks').subarray(list * 4, list * 4 + at('blockCounts')[list])].map(j => {
+            return Math.min(16, Math.max(0, (n < 30 ? 130 : 91) - 16 * j))
+          })
+          expect(scored[n * 6 + h]).toBe(slots.reduce((x, y) => x + y, 0))
+        }
+    }
+    const windowed = (await runWork(makeAttend({ name: '', rows: [[1, 1500], [64, 1000]], mask: window(100), work: true })))[1] // biome-ignore format: one line
+    expect(Math.min(...windowed)).toBeGreaterThanOrEqual(100)
+    expect(Math.max(...windowed)).toBeLessThanOrEqual(100 + 3 * 64)
   })
 
   it('refuses in a sentence', () => {

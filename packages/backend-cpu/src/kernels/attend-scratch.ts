@@ -13,18 +13,19 @@ const MAX_GROUP = 8
 const FEW_TOKENS = 4
 const LANES = [8, 16, 32] // queries of a block: two vectors
 
-/** Query heads that read the same key and value heads are worked on together. */
+/** Query heads that read the same key and value heads, by the same list of blocks, are worked on together. */
 export interface HeadGroups {
-  /** [groups, 0, 0, 0], then (key head, value head, first, count) per group, then the heads. */
+  /** [groups, 0, 0, 0], then (key head, value head, list of blocks, first, count) per group, then the heads. */
   readonly data: Int32Array
   /** Heads of the groups. */
   readonly counts: readonly number[]
 }
 
-export function groupHeads({ keyHeads, valueHeads }: AttendAttrs): HeadGroups {
+/** `listed`: each query head has a list of blocks of its own. */
+export function groupHeads({ keyHeads, valueHeads }: AttendAttrs, listed = false): HeadGroups {
   const byPair = new Map<string, number[]>()
   keyHeads.forEach((key, h) => {
-    const pair = `${key} ${valueHeads[h]}`
+    const pair = listed ? String(h) : `${key} ${valueHeads[h]}`
     byPair.set(pair, [...(byPair.get(pair) ?? []), h])
   })
   const groups = [...byPair.values()].flatMap(split)
@@ -32,7 +33,7 @@ export function groupHeads({ keyHeads, valueHeads }: AttendAttrs): HeadGroups {
   let first = 0
   const rows = groups.flatMap(g => {
     first += g.length
-    return [keyHeads[g[0]], valueHeads[g[0]], first - g.length, g.length]
+    return [keyHeads[g[0]], valueHeads[g[0]], listed ? g[0] : keyHeads[g[0]], first - g.length, g.length]
   })
   return { data: Int32Array.from([groups.length, 0, 0, 0, ...rows, ...heads]), counts: groups.map(g => g.length) }
 }

@@ -23,7 +23,7 @@ const FEW_TOKENS = 4
 function attendPlan(sig: Sig<AttendAttrs>): Plan {
   const o = attendViews(sig)
   const programs = attendPrograms(sig)
-  const groups = groupHeads(sig.attrs)
+  const groups = groupHeads(sig.attrs, o.listed)
   const cut = cutKeys(o)
   const scratch = scratchBytes(o, groups, programs)
   const bind = bindings(sig, o, programs, groups)
@@ -70,6 +70,7 @@ function bindings(sig: Sig<AttendAttrs>, o: AttendViews, programs: AttendProgram
     { output: 0 },
     sig.attrs.lse ? { output: 1 } : needsLse(sig.attrs) ? { temp: 1 } : { none: true },
     sig.attrs.mass ? { output: sig.attrs.lse ? 2 : 1 } : { none: true },
+    sig.attrs.work ? { output: sig.outputs.length - 1 } : { none: true },
     { temp: 0 },
     at('q'),
     at('k'),
@@ -97,7 +98,7 @@ function parameters({ attrs }: Sig<AttendAttrs>, o: AttendViews, programs: Atten
     attrs.page ?? 0,
     o.pageCount,
     o.pages?.shape.length === 3 ? o.keyHeads : 0,
-    ...[o.block, capacity(o.blockCapacity), o.blockCapacity],
+    ...[o.block, capacity(o.blockCapacity), o.blockCapacity, o.blockLists],
     ...[cut.chunkKeys, cut.chunks, cut.fewTokens, scratch],
     o.pages ? { product: [o.pageCount, attrs.page!] } : o.k.shape[2],
     o.slots,
