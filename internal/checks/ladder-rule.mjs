@@ -19,7 +19,9 @@ export const ladder = [
   ['position', core],
   ['backend-*', core],
   ['attention', bricks],
-  ['attention-*', [...variants, 'linalg']],
+  ['attention-heads', [...variants, 'linalg']],
+  // Other families name it as what they equal in the limit.
+  ['attention-*', [...variants, 'linalg', 'attention-heads']],
   ['cache', variants],
   ['weights', variants],
   ['models', below],

@@ -1,6 +1,6 @@
-import { attend, defineAttention, rows } from '@attune/attention'
+import { type AttendPastOptions, attend, defineAttention, type ForwardContext, type Past, rows } from '@attune/attention'
 import { type LinearSpec, linear, type NormSpec, norm, normParams, type VectorSpec, vector } from '@attune/nn'
-import { mapWith } from '@attune/tensor'
+import { mapWith, type Tensor } from '@attune/tensor'
 import { headBridges } from './bridges.ts'
 
 export interface GqaConfig {
@@ -23,7 +23,7 @@ export interface GqaConfig {
   readonly gate?: boolean
 }
 /** Parts that the config does not ask for are absent. */
-type GqaParams = {
+export type GqaParams = {
   readonly q: LinearSpec
   readonly k: LinearSpec
   readonly v: LinearSpec
@@ -52,12 +52,18 @@ export const gqa = defineAttention('gqa', {
     return parts as GqaParams
   },
   state: ({ kvHeads, headDim }) => ({ k: rows(kvHeads, headDim, { rotary: true }), v: rows(kvHeads, headDim) }),
-  forward({ x, params: p, position, state, mask, score, config: { headMap, scale, qkNorm } }) {
-    const keys = qkNorm ? norm(p.kNorm, p.k(x), qkNorm) : p.k(x)
-    const past = state.append({ k: position.rotate(keys), v: p.v(x) }) // (B, kvHeads, S, d)
-    const q = position.rotate(qkNorm ? norm(p.qNorm, p.q(x), qkNorm) : p.q(x)) // (N, heads, d)
-    const { out } = attend(q, past, { mask, score, scale, sink: p.sink, keyHeads: headMap, valueHeads: headMap })
-    return p.o(p.gate ? mapWith((y, g) => y.mul(g.sigmoid()), [out, p.gate(x)]) : out)
-  },
+  forward: context => groupedForward(context, attend),
   bridges: headBridges,
 })
+
+/** `gqa` around another way to mix: queries (N, heads, d), normed and turned, and all that is remembered after the append. */
+export function groupedForward(
+  { x, params: p, position, state, mask, score, config: { headMap, scale, qkNorm } }: ForwardContext<GqaParams, GqaConfig>,
+  mix: (q: Tensor, past: Past, options: AttendPastOptions) => { readonly out: Tensor },
+): Tensor {
+  const keys = qkNorm ? norm(p.kNorm, p.k(x), qkNorm) : p.k(x)
+  const past = state.append({ k: position.rotate(keys), v: p.v(x) }) // (B, kvHeads, S, d)
+  const q = position.rotate(qkNorm ? norm(p.qNorm, p.q(x), qkNorm) : p.q(x)) // (N, heads, d)
+  const { out } = mix(q, past, { mask, score, scale, sink: p.sink, keyHeads: headMap, valueHeads: headMap })
+  return p.o(p.gate ? mapWith((y, g) => y.mul(g.sigmoid()), [out, p.gate(x)]) : out)
+}

@@ -1,5 +1,5 @@
 export { headBridges } from './bridges.ts'
-export { type GqaConfig, gqa } from './gqa.ts'
+export { type GqaConfig, type GqaParams, gqa, groupedForward } from './gqa.ts'
 export { headsOf } from './head-family.ts'
 export type { HeadLayout } from './head-layout.ts'
 export { pickHeads } from './head-mix.ts'

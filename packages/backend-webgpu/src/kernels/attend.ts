@@ -23,6 +23,7 @@ export const attendKernel: Kernel<AttendAttrs> = {
       return 'heads and widths must be fixed numbers'
     if (dV > MOST_VALUES) return `values are ${dV} wide; the kernel holds ${MOST_VALUES}`
     if (o.blocks && !attrs.block) return 'block lists need the number of slots in a block'
+    if (attrs.work) return 'the slots it scores are not counted'
     if (o.pages && !attrs.page) return 'pages need the number of slots in a page'
     return inputs.map(t => whyUnreadable(t.dtype)).find(Boolean)
   },

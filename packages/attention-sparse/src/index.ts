@@ -1,0 +1,2 @@
+export { type MobaConfig, moba } from './moba.ts'
+export { type QuestConfig, quest } from './quest.ts'
