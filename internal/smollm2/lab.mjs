@@ -1,4 +1,5 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
+import { mla } from '@attune/attention-latent'
 import { cpu } from '@attune/backend-cpu'
 import { createKit } from '@attune/kit'
 import { llama } from '@attune/models'
@@ -48,6 +49,6 @@ export class Lab {
   async #open(threads) {
     const device = await cpu({ threads, backend: this.device === 'wasm' ? 'wasm' : 'native' })
     this.builds.push({ name: device.name, ...device.doctor() })
-    return createKit({ devices: [device], attention: [mha, gqa, mqa], models: [llama] })
+    return createKit({ devices: [device], attention: [mha, gqa, mqa, mla], models: [llama] })
   }
 }

@@ -5,6 +5,7 @@
 export const suites = {
   tokenizer: () => import('./checks/tokenizer.mjs'),
   golden: () => import('./checks/golden.mjs'),
+  latent: () => import('./checks/latent.mjs'),
   perplexity: () => import('./checks/perplexity.mjs'),
   packed: () => import('./checks/packed.mjs'),
   decode: () => import('./checks/decode.mjs'),

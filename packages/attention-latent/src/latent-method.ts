@@ -107,7 +107,7 @@ async function converted(method: LatentMethod, source: SourceHeads, input: Bridg
   const components = to.latent - spare
   const { gram, tokens } = calibration
   const { mix, latent, nope, figures } = await method.make({ source, to, components, rotary, options, params, gram, rows, moments })
-  const scale = Math.sqrt((to.nopeDim + to.ropeDim) / source.headDim)
+  const scale = source.scale * Math.sqrt(to.nopeDim + to.ropeDim)
   const form = latentForm({ source, mix, latent, nope, factor: rotationFactor(position), scale })
   const queries = to.queryLatent === undefined ? undefined : await queryLatent(params, source, to.queryLatent - spare, calibration)
   const { eps, latentNorm } = mlaShape(to)

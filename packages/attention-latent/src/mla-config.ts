@@ -57,3 +57,14 @@ export function mlaShape(config: MlaConfig): MlaShape {
     scale,
   }
 }
+
+/** The sizes of a layer of latent attention; undefined for other variants. */
+export const latentOf = (variant: string, config: unknown): MlaShape | undefined =>
+  variant === 'mla' ? mlaShape(config as MlaConfig) : undefined
+
+/** A config without what says the defaults, and without the way of computing: what a model's files tell. */
+export function plainMla(config: any): Record<string, unknown> {
+  const { mode: _, ...rest } = config as MlaConfig
+  const usual = { eps: 1e-6, latentNorm: true, bias: false, queryBias: false, outBias: false }
+  return Object.fromEntries(Object.entries(rest).filter(([k, v]) => v !== undefined && v !== usual[k as keyof typeof usual]))
+}

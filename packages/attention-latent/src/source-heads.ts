@@ -11,6 +11,8 @@ export interface SourceHeads {
   readonly map: readonly number[]
   readonly bias: boolean
   readonly outBias: boolean
+  /** Factor on the scores. */
+  readonly scale: number
 }
 
 /** Variants of key-value heads, with the number of these. */
@@ -20,13 +22,13 @@ const FAMILY: Readonly<Record<string, (config: Record<string, any>) => number>> 
   mqa: () => 1,
 }
 export const SOURCES = Object.keys(FAMILY)
-const KEYS = ['dim', 'heads', 'kvHeads', 'headDim', 'bias', 'outBias', 'headMap']
+const KEYS = ['dim', 'heads', 'kvHeads', 'headDim', 'bias', 'outBias', 'headMap', 'scale']
 
 export function sourceHeads(variant: string, config: any): SourceHeads {
-  const { dim, heads, headDim, bias = false, outBias = false } = config
+  const { dim, heads, headDim, bias = false, outBias = false, scale = headDim ** -0.5 } = config
   const kvHeads = FAMILY[variant](config)
   const map = config.headMap ?? Array.from({ length: heads }, (_, h) => Math.floor((h * kvHeads) / heads))
-  return { dim, heads, kvHeads, headDim, map, bias, outBias }
+  return { dim, heads, kvHeads, headDim, map, bias, outBias, scale }
 }
 
 type Asked = Parameters<NonNullable<Bridge['why']>>[0]
@@ -36,7 +38,7 @@ export function whySource({ from, params, rotary }: Asked): string | undefined {
   const other = [...params.keys()].find(name => !['q', 'k', 'v', 'o'].includes(name))
   if (other)
     return `parameter '${other}' acts on the heads too (a norm of queries and keys cannot be folded into weights); this bridge only knows q, k, v and o`
-  const key = Object.keys(from).find(k => !KEYS.includes(k) && from[k] !== undefined)
+  const key = Object.keys(from).find(k => !KEYS.includes(k) && from[k] !== undefined && from[k] !== false)
   if (key) return `the source layer has '${key}' in its config, which this bridge does not know`
   const { headDim } = from
   if (rotary && (rotary.dims % 2 !== 0 || rotary.dims > headDim))

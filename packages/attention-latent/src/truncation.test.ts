@@ -142,7 +142,7 @@ describe('refusals', () => {
     expect(why(name, {})).toBeUndefined()
     const gain = { weight: new Constant('f32', [8], new Uint8Array(32)) }
     expect(why(name, {}, { params: new Map([...params, ['kNorm', gain]]) })).toMatch(/'kNorm' acts on the heads/)
-    expect(why(name, {}, { from: { ...source, scale: 0.1 } })).toMatch(/'scale'/)
+    expect(why(name, {}, { from: { ...source, qkNorm: { kind: 'rms', eps: 1e-6 } } })).toMatch(/'qkNorm' in its config/)
     expect(why(name, { ropeDim: 10 })).toMatch(/ropeDim must be a multiple of/)
     expect(why(name, { ropeDim: 48 })).toMatch(/ropeDim must be a multiple of . .*up to 24/)
     expect(why(name, { latent: 25 })).toMatch(/latent must be from 1 to 24/)

@@ -1,10 +1,10 @@
 import { filesFromValues, type Model } from '@attune/models'
-import { AttuneError, isCodec } from '@attune/tensor'
+import { isCodec } from '@attune/tensor'
 import { type Checkpoint, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
 import { constantSource, type Rounding, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
+import { folderForm } from './folder-form.ts'
 import { sha256, tensorsHash } from './hash.ts'
-import { uniform } from './uniform.ts'
 
 export type ExportDType = 'f32' | 'f16' | 'bf16'
 
@@ -37,15 +37,16 @@ export interface ConversionRecord {
   readonly plan?: Conversion['plan']
   readonly report?: Conversion['report']
   readonly calibration?: { readonly tokens: number; readonly sha256: string }
-  /** Key-value heads of every layer in the files; narrower layers are copied up to it. */
-  readonly kvHeadsInFiles: number
+  /** Key-value heads of every layer in the files, where layers have such; narrower layers are copied up to it. */
+  readonly kvHeadsInFiles?: number
   /** What each layer is once copies are taken out again. */
   readonly layers: readonly { readonly variant: string; readonly config: Readonly<Record<string, unknown>> }[]
 }
 
 /**
- * Writes a model as a Hugging Face folder that other programs open, and conversion.json beside it. Where layers differ in their
- * key-value heads, narrow ones are written as copies up to a common count, and `applyConversion` takes them out again. One tensor is in
+ * Writes a model as a Hugging Face folder that other programs open, and conversion.json beside it: of the source's type, or of DeepSeek's
+ * where all layers are latent attention. Where layers differ in their key-value heads, narrow ones are written as copies up to a common
+ * count, and `applyConversion` takes them out again. One tensor is in
  * memory at a time; nothing is visible before all is written.
  * Errors: `ERR_UNSUPPORTED` for layers that the model type cannot say, `ERR_ABORTED`.
  */
@@ -57,8 +58,8 @@ export async function exportModel(
 ): Promise<ConversionRecord> {
   const { conversion, calibration, signal, maxShardBytes = 2e9, onProgress } = options
   const dtype = options.dtype ?? dtypeOf(source)
-  const wide = await uniform(model)
-  const config = configFor(wide.model, wide.kvHeads, source, dtype)
+  const form = await folderForm(model, source.config)
+  const config = { ...form.config, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: DTYPES[dtype] }
   const meter = new RoundingMeter()
   const record: ConversionRecord = {
     format: CONVERSION_FORMAT,
@@ -75,11 +76,11 @@ export async function exportModel(
     ...(calibration
       ? { calibration: { tokens: calibration.length, sha256: await sha256(new Uint8Array(Int32Array.from(calibration).buffer)) } }
       : {}),
-    kvHeadsInFiles: wide.kvHeads,
+    ...(form.kvHeads === undefined ? {} : { kvHeadsInFiles: form.kvHeads }),
     layers: model.spec.layers.map(({ attention: { variant, config } }) => ({ variant, config })),
   }
-  const layout = model.definition.layout(wide.model.spec)
-  const tensors = [...filesFromValues(layout, wide.model.values)].map(([name, c]) => constantSource(name, c, dtype, meter))
+  const layout = form.model.definition.layout(form.model.spec)
+  const tensors = [...filesFromValues(layout, form.model.values)].map(([name, c]) => constantSource(name, c, dtype, meter))
   await saveCheckpoint(out, { ...source, config }, tensors, {
     maxShardBytes,
     signal,
@@ -89,30 +90,7 @@ export async function exportModel(
   return { ...record, rounding: { relative: meter.relative, largest: meter.largest } }
 }
 
-/** The source's config with the new head count, read back to be sure that it says what the model is. */
-function configFor(model: Model, kvHeads: number, source: Checkpoint, dtype: ExportDType): Record<string, unknown> {
-  const name = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype]
-  const config = { ...source.config, num_key_value_heads: kvHeads, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: name }
-  const said = JSON.stringify(sorted(model.definition.spec(config).layers))
-  const is = JSON.stringify(sorted(model.spec.layers))
-  if (said !== is)
-    throw new AttuneError('ERR_UNSUPPORTED', `a folder of type '${model.definition.type}' cannot say what this model's layers are`, {
-      said,
-      is,
-    })
-  return config
-}
-
-function sorted(x: unknown): unknown {
-  if (Array.isArray(x)) return x.map(sorted)
-  if (typeof x !== 'object' || x === null) return x
-  return Object.fromEntries(
-    Object.entries(x)
-      .filter(([, v]) => v !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([k, v]) => [k, sorted(v)]),
-  )
-}
+const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
 
 /** Where the source lay on this machine is nobody else's business. */
 const plainName = (name: string): string => (/^[./~]|\\|:/.test(name) ? (name.split(/[/\\]/).filter(Boolean).pop() ?? name) : name)

@@ -1,6 +1,6 @@
 import { type HeadLayout, headsOf, pickHeads } from '@attune/attention-heads'
 import type { LayerSpec, Model } from '@attune/models'
-import { type ParamValue, underPrefix } from '@attune/nn'
+import { type ParamValue, underPrefix, walkParams, weightShape } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { withForms } from './convert.ts'
@@ -18,6 +18,11 @@ export async function applyConversion(checkpoint: Checkpoint, model: Model): Pro
   const forms = new Map<number, LayerForm>()
   for (const [i, layer] of model.spec.layers.entries()) {
     const { variant, config } = records[i]
+    if (sameParameters(model, layer, records[i])) {
+      if (JSON.stringify(config) !== JSON.stringify(layer.attention.config))
+        forms.set(i, { layer: { ...layer, attention: { ...layer.attention, config } }, values: underPrefix(model.values, `layers.${i}`) })
+      continue
+    }
     if (
       variant === layer.attention.variant &&
       JSON.stringify(headsOf(variant, config)) === JSON.stringify(headsOf(variant, layer.attention.config))
@@ -32,6 +37,16 @@ export async function applyConversion(checkpoint: Checkpoint, model: Model): Pro
     forms.set(i, { layer: next, values: narrowed })
   }
   return forms.size > 0 ? withForms(model, forms) : model
+}
+
+/** Whether a record of a variant without heads to take out names a layer's own parameters, whose shapes are in the files. */
+function sameParameters({ variants }: Model, { attention }: LayerSpec, { variant, config }: Entry): boolean {
+  if (variant !== attention.variant || headsOf(variant, config)) return false
+  const shapes = (c: Entry['config']) =>
+    JSON.stringify(
+      [...walkParams(variants.get(variant)!.params(c))].map(([path, spec]) => [path, weightShape(spec), 'bias' in spec && spec.bias]),
+    )
+  return shapes(config) === shapes(attention.config)
 }
 
 interface Entry {
@@ -51,7 +66,7 @@ function recordsOf({ conversion, name }: Checkpoint, model: Model): Entry[] {
     if (typeof variant !== 'string' || typeof config !== 'object' || config === null)
       throw wrong(`has no variant and config for layer ${i}`)
     const known = model.spec.layers[i].attention.config as Readonly<Record<string, unknown>>
-    const other = ['dim', 'heads', 'headDim', 'bias', 'outBias'].find(key => config[key] !== known[key])
+    const other = headsOf(variant, config) && ['dim', 'heads', 'headDim', 'bias', 'outBias'].find(key => config[key] !== known[key])
     if (other)
       throw wrong(`says ${other} ${JSON.stringify(config[other])} for layer ${i}, config.json says ${JSON.stringify(known[other])}`)
     return { variant, config }
