@@ -1,25 +1,24 @@
-import { readFile } from 'node:fs/promises'
-import { gqa, mha, mqa } from '@attune/attention-heads'
-import { llama, modelFrom } from '@attune/models'
+import type { Variant } from '@attune/attention'
+import { gqa } from '@attune/attention-heads'
+import { mla } from '@attune/attention-latent'
+import { gatedDeltanet, lightning, mamba2 as mixer } from '@attune/attention-linear'
+import { deepseekV3, gptOss, llama, type ModelDefinition, mamba2, minimax, qwen3Next } from '@attune/models'
 import { testModel } from '@attune/testing'
-import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
-import { diskFolder, fileSource } from '@attune/weights/node'
 import { describe } from 'vitest'
+import { goldenOracle } from '../../models/test/golden-suite.ts'
 import { openWebGpu, whyNoVulkan } from './open.ts'
 
-const variants = new Map([mha, mqa, gqa].map(v => [v.name, v]))
-const root = new URL('../../models/test/fixtures/', import.meta.url)
-
-async function oracle(name: string) {
-  const path = new URL(name, root).pathname
-  const tensors = await readSafetensors(await fileSource(`${path}/golden.safetensors`))
-  return {
-    model: modelFrom(await openCheckpoint(await diskFolder(path)), llama, variants),
-    golden: JSON.parse(await readFile(`${path}/golden.json`, 'utf8')),
-    tensor: (key: string) => floats(tensors.tensors.get(key)!),
-  }
-}
+const models: readonly [string, ModelDefinition, readonly Variant[], Parameters<typeof goldenOracle>[3]?][] = [
+  ['llama-gqa-tied', llama, [gqa]],
+  ['deepseek_v3', deepseekV3, [mla]],
+  ['qwen3_next', qwen3Next, [gqa, gatedDeltanet]],
+  ['minimax', minimax, [gqa, lightning]],
+  ['gpt_oss', gptOss, [gqa]],
+  // transformers' mamba2 lists what each block gives, without the embeddings
+  ['mamba2', mamba2, [mixer], { hidden: [undefined, 'A.hidden_states.0', 'A.hidden_states.1', 'A.hidden_states.3'] }],
+]
 
 describe.skipIf(whyNoVulkan)(`Dawn on SwiftShader${whyNoVulkan ? `: ${whyNoVulkan}` : ''}`, () => {
-  for (const name of ['llama-gqa-tied', 'llama3-rope-mqa']) testModel(name, () => oracle(name), openWebGpu)
+  for (const [name, definition, attention, options] of models)
+    testModel(name, goldenOracle(name, definition, attention, options), openWebGpu)
 })

@@ -23,15 +23,7 @@ export function goldenSuite(
 ): void {
   const variants = new Map(attention.map(v => [v.name, v]))
   const open = async () => openCheckpoint(await diskFolder(folder(name)))
-  const oracle = async () => {
-    const tensors = await readSafetensors(await fileSource(`${folder(name)}/golden.safetensors`))
-    return {
-      model: modelFrom(await open(), definition, variants),
-      golden: await json(`${folder(name)}/golden.json`),
-      tensor: (key: string) => floats(tensors.tensors.get(key)!),
-      hidden,
-    }
-  }
+  const oracle = goldenOracle(name, definition, attention, { hidden })
   testModel(`${name}, reference`, oracle, async () => reference())
   testModel(`${name}, native`, oracle, () => cpu({ backend: 'native', threads: 2 }))
   testModel(`${name}, WebAssembly`, oracle, () => cpu({ backend: 'wasm', threads: 2 }))
@@ -49,6 +41,25 @@ export function goldenSuite(
       if (!files.has(file)) expect(definition.layout(spec).load([file], { params: [] })).toEqual([])
     await checkpoint.close()
   })
+}
+
+/** A tiny checkpoint and what transformers says of it, for `testModel`. */
+export function goldenOracle(
+  name: string,
+  definition: ModelDefinition,
+  attention: readonly Variant[],
+  { hidden }: Pick<ModelOracle, 'hidden'> = {},
+): () => Promise<ModelOracle> {
+  const variants = new Map(attention.map(v => [v.name, v]))
+  return async () => {
+    const tensors = await readSafetensors(await fileSource(`${folder(name)}/golden.safetensors`))
+    return {
+      model: modelFrom(await openCheckpoint(await diskFolder(folder(name))), definition, variants),
+      golden: await json(`${folder(name)}/golden.json`),
+      tensor: (key: string) => floats(tensors.tensors.get(key)!),
+      hidden,
+    }
+  }
 }
 
 /** The Spec of a fixture's config.json, and of config.legacy.json where it has one: what transformers 4 wrote. */
