@@ -39,6 +39,7 @@ export const gqa = defineAttention('gqa', {
   title: 'Grouped-query attention',
   paper: 'https://arxiv.org/abs/2305.13245',
   family: 'heads',
+  oracle: 'transformers: logits of tiny Llama checkpoints',
   params({ dim, heads, kvHeads, headDim, bias, outBias, sink, qkNorm, gate }: GqaConfig): GqaParams {
     const parts: Partial<GqaParams> = {
       q: linear({ dim }, { h: heads, d: headDim }, bias),

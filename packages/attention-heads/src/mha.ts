@@ -9,6 +9,7 @@ export const mha = defineAttention('mha', {
   title: 'Multi-head attention',
   paper: 'https://arxiv.org/abs/1706.03762',
   family: 'heads',
+  oracle: 'transformers: logits of tiny Llama checkpoints',
   params: (c: MhaConfig) => gqa.params(asGqa(c)),
   state: c => gqa.state(asGqa(c)),
   forward: context => gqa.forward({ ...context, config: asGqa(context.config) }),

@@ -9,6 +9,7 @@ export const mqa = defineAttention('mqa', {
   title: 'Multi-query attention',
   paper: 'https://arxiv.org/abs/1911.02150',
   family: 'heads',
+  oracle: 'transformers: logits of tiny Llama checkpoints',
   params: (c: MqaConfig) => gqa.params(asGqa(c)),
   state: c => gqa.state(asGqa(c)),
   forward: context => gqa.forward({ ...context, config: asGqa(context.config) }),

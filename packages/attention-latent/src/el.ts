@@ -21,6 +21,7 @@ export const el = defineAttention('el', {
   title: 'EL-attention',
   paper: 'https://arxiv.org/abs/2105.04779',
   family: 'latent',
+  oracle: 'multi-head attention as transformers runs it',
   params: ({ dim, heads: h, headDim: d, bias = false, outBias = false }: ElConfig) => ({
     q: linear({ dim }, { h, d }, bias),
     k: linear({ dim }, { h, d }, bias),

@@ -28,6 +28,7 @@ export const mla = defineAttention('mla', {
   title: 'Multi-head latent attention',
   paper: 'https://arxiv.org/abs/2405.04434',
   family: 'latent',
+  oracle: 'transformers: DeepseekV2Attention and DeepseekV3Attention',
   params(config: MlaConfig): MlaParams {
     const { dim, heads, latent, nopeDim, valueDim, ropeDim: rope, queryLatent: c, bias, queryBias, outBias, latentNorm } = mlaShape(config)
     const queries = { h: heads, d: nopeDim + rope }

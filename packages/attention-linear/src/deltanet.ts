@@ -26,6 +26,7 @@ export const deltanet = defineAttention('deltanet', {
   title: 'DeltaNet',
   paper: 'https://arxiv.org/abs/2406.06484',
   family: 'linear',
+  oracle: 'flash-linear-attention: naive delta rule',
   params: ({ dim, heads: h, keyDim, valueDim, taps = 4 }: DeltaNetConfig) => ({
     q: linear({ dim }, { h, d: keyDim }),
     k: linear({ dim }, { h, d: keyDim }),

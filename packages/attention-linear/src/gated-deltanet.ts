@@ -30,6 +30,7 @@ export const gatedDeltanet = defineAttention('gated-deltanet', {
   title: 'Gated DeltaNet',
   paper: 'https://arxiv.org/abs/2412.06464',
   family: 'linear',
+  oracle: 'transformers: Qwen3NextGatedDeltaNet',
   params({ dim, keyHeads, valueHeads, keyDim, valueDim, taps = 4, convBias }: GatedDeltaNetConfig) {
     const [keys, values] = [
       { h: keyHeads, d: keyDim },

@@ -23,6 +23,7 @@ export const gla = defineAttention('gla', {
   title: 'Gated linear attention',
   paper: 'https://arxiv.org/abs/2312.06635',
   family: 'linear',
+  oracle: 'flash-linear-attention: naive_recurrent_gla',
   params: ({ dim, heads: h, keyDim, valueDim, gateRank: r = 16 }: GlaConfig) => ({
     q: linear({ dim }, { h, d: keyDim }),
     k: linear({ dim }, { h, d: keyDim }),

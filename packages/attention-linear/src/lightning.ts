@@ -28,6 +28,7 @@ export const lightning = defineAttention('lightning', {
   title: 'Lightning attention',
   paper: 'https://arxiv.org/abs/2401.04658',
   family: 'linear',
+  oracle: 'transformers: MiniMaxLightningAttention',
   params: ({ dim, heads: h, headDim: d }: LightningConfig) => ({
     q: linear({ dim }, { h, d }),
     k: linear({ dim }, { h, d }),

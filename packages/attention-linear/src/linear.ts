@@ -28,6 +28,7 @@ export const linear = defineAttention('linear', {
   title: 'Linear attention',
   paper: 'https://arxiv.org/abs/2006.16236',
   family: 'linear',
+  oracle: 'flash-linear-attention: naive linear attention',
   params: ({ dim, heads: h, kvHeads = h, headDim: d, bias, outBias }: LinearConfig) => ({
     q: matrix({ dim }, { h, d }, bias),
     k: matrix({ dim }, { h: kvHeads, d }, bias),

@@ -31,6 +31,7 @@ export const lolcats = defineAttention('lolcats', {
   title: 'LoLCATs: window and linear attention',
   paper: 'https://arxiv.org/abs/2410.10254',
   family: 'linear',
+  oracle: 'HazyResearch/lolcats: hybrid window attention',
   params({ dim, heads: h, kvHeads, headDim: d, featureDim = d, bias, outBias }: LolcatsConfig) {
     return {
       q: linear({ dim }, { h, d }, bias),

@@ -35,6 +35,7 @@ export const mamba2 = defineAttention('mamba2', {
   title: 'Mamba-2',
   paper: 'https://arxiv.org/abs/2405.21060',
   family: 'linear',
+  oracle: 'transformers: Mamba2Mixer',
   params({ dim, heads, headDim, groups, stateDim, taps = 4, convBias = true, bias }: Mamba2Config) {
     const [inner, shared] = [
       { h: heads, d: headDim },

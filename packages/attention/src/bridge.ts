@@ -38,6 +38,8 @@ export interface Bridge<A = any, B = any> {
   readonly to: string
   readonly exactness: Exactness
   readonly paper?: string
+  /** What its tests compare it with that nobody here wrote. */
+  readonly oracle?: string
   readonly needs?: 'calibration'
   /** Why it cannot be used for this layer, or undefined. */
   why?(input: Pick<BridgeInput<A, B>, 'from' | 'to' | 'params' | 'rotary' | 'position' | 'options'>): string | undefined

@@ -2,6 +2,7 @@ import { AttuneError, type Expr } from '@attune/expr'
 import type { Bound, ParamTree } from '@attune/nn'
 import type { Position } from '@attune/position'
 import type { Tensor } from '@attune/tensor'
+import type { About } from './about.ts'
 import type { Bridge } from './bridge.ts'
 import type { StateSpec, StateView } from './state.ts'
 
@@ -31,8 +32,7 @@ export interface MemoryContext<P extends ParamTree, C> {
 export interface Variant<C = any, P extends ParamTree = any> {
   readonly name: string
   readonly abi: 1
-  /** Title and paper for lists and pages. */
-  readonly about: { readonly title: string; readonly paper?: string; readonly family?: string }
+  readonly about: About
   params(config: C): P
   state(config: C): StateSpec
   /** (N, dim) → (N, dim) */
@@ -47,10 +47,7 @@ export interface Variant<C = any, P extends ParamTree = any> {
 
 const MARK = Symbol.for('attune.attention')
 
-export interface VariantParts<C, P extends ParamTree> {
-  readonly title: string
-  readonly paper?: string
-  readonly family?: string
+export interface VariantParts<C, P extends ParamTree> extends About {
   params(config: C): P
   state(config: C): StateSpec
   forward(context: ForwardContext<P, C>): Tensor
@@ -62,8 +59,8 @@ export interface VariantParts<C, P extends ParamTree> {
 export function defineAttention<C, P extends ParamTree>(name: string, parts: VariantParts<C, P>): Variant<C, P> {
   if (!/^[a-z0-9]+(?:[-/][a-z0-9]+)*$/.test(name))
     throw new AttuneError('ERR_ARGUMENT', `'${name}' is not a variant name: use lower-case words joined by '-' or one 'scope/'`, { name })
-  const { title, paper, family, limits = [], bridges = [], ...stages } = parts
-  return Object.freeze({ [MARK]: true, abi: 1 as const, name, about: { title, paper, family }, ...stages, limits, bridges })
+  const { title, paper, family, oracle, limits = [], bridges = [], ...stages } = parts
+  return Object.freeze({ [MARK]: true, abi: 1 as const, name, about: { title, paper, family, oracle }, ...stages, limits, bridges })
 }
 
 /** True for variants of any copy of this package. */

@@ -1,3 +1,4 @@
+export type { About } from './about.ts'
 export { type AttendPastOptions, attend } from './attend.ts'
 export { type Bridge, type BridgeInput, bridge, type Calibration, type Exactness } from './bridge.ts'
 export { defineAttention, type ForwardContext, isVariant, type MemoryContext, type Variant, type VariantParts } from './define.ts'

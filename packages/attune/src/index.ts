@@ -3,12 +3,15 @@ import { el, mla } from '@attune/attention-latent'
 import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from '@attune/attention-linear'
 import { moba, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
+import { contiguous, paged, ring } from '@attune/cache'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
 export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats, moba, quest]
+/** Every way to keep the past that comes with attune, at its defaults. */
+export const caches = [contiguous(), ring(), paged()]
 /** Every model type that comes with attune. */
 export const models = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax]
 
@@ -24,3 +27,4 @@ export async function createAttune({ cpu: options, ...parts }: AttuneOptions = {
 export { type CpuOptions, cpu } from '@attune/backend-cpu'
 export * from '@attune/convert'
 export * from '@attune/kit'
+export { positions } from '@attune/position'

@@ -1,10 +1,11 @@
-import { bucket } from './manager.ts'
+import { bucket, ORACLE } from './manager.ts'
 import { type SlotManager, slotManager } from './slots.ts'
 
 /** Every row stays: row r lies in slot r. Grows by doubling. */
 export const contiguous = (): SlotManager =>
   slotManager({
     name: 'contiguous',
+    about: { title: 'Every row in order', oracle: ORACLE },
     why: () => undefined,
     layout(_layer, rows) {
       const capacity = bucket(rows)

@@ -1,10 +1,11 @@
-import type { StateKind } from '@attune/attention'
+import type { About, StateKind } from '@attune/attention'
 import type { Expr } from '@attune/expr'
 import type { Keeper, KeeperOptions } from './keeper.ts'
 
 /** Decides how the rows of a model's layers are kept. Managers see state kinds and masks, never variants. */
 export interface CacheManager {
   readonly name: string
+  readonly about: About
   /** Why it cannot hold this state exactly under this mask, or undefined. */
   why(kind: StateKind, mask: Expr): string | undefined
   /** Opens the bookkeeping and the memory of one runner. */
@@ -17,3 +18,6 @@ export function bucket(rows: number, least = 128): number {
   while (n < rows) n *= 2
   return n
 }
+
+/** Models run with it give the logits of transformers. */
+export const ORACLE = 'transformers: logits of tiny checkpoints'

@@ -1,13 +1,14 @@
 import { rulesOf, type StateKind } from '@attune/attention'
 import { AttuneError } from '@attune/tensor'
 import { evict } from './evict.ts'
-import type { CacheManager } from './manager.ts'
+import { type CacheManager, ORACLE } from './manager.ts'
 import { PagedKeeper } from './paged-keeper.ts'
 import type { Budget, EvictionPolicy } from './policy.ts'
 
 /** Rows in pages of `page` slots, one key head each. Forks share pages until one of them writes. vLLM's PagedAttention: https://arxiv.org/abs/2309.06180 */
 export const paged = ({ page = 16 }: { page?: number } = {}): CacheManager => ({
   name: 'paged',
+  about: { title: 'Pages, shared by forks', paper: 'https://arxiv.org/abs/2309.06180', oracle: ORACLE },
   why: whyNotPaged,
   open: options => new PagedKeeper(options, { page: checked(page) }),
 })
@@ -15,6 +16,7 @@ export const paged = ({ page = 16 }: { page?: number } = {}): CacheManager => ({
 /** A paged cache from which a policy evicts rows between steps; pages of evicted rows are freed, so bytes fall per key head. */
 export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16 }: { page?: number } = {}): CacheManager => ({
   name: `paged, ${policy.name}`,
+  about: policy.about,
   why(kind) {
     const never = kind.kind !== 'borrow' && rulesOf(kind).evict === 'never' && kind.kind === 'rows' && kind.axis === 'self'
     return never

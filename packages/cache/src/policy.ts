@@ -1,3 +1,5 @@
+import type { About } from '@attune/attention'
+
 /** What a policy sees of one layer of one sequence, per key head. */
 export interface ObservedLayer {
   readonly heads: number
@@ -30,7 +32,7 @@ export type Kept = readonly (readonly (Int32Array | undefined)[] | undefined)[]
 /** Decides between steps which rows stay. Acts only on what was observed as data. */
 export interface EvictionPolicy {
   readonly name: string
-  readonly about: { readonly title: string; readonly paper?: string; readonly family?: string; readonly oracle?: string }
+  readonly about: About
   readonly observes: {
     /** Weights of slots under all queries so far, or under the last n of the prompt. */
     readonly mass?: 'all' | number

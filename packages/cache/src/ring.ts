@@ -1,5 +1,5 @@
 import { horizon } from '@attune/expr'
-import { bucket } from './manager.ts'
+import { bucket, ORACLE } from './manager.ts'
 import { type LayoutOf, type SlotManager, slotManager } from './slots.ts'
 
 /**
@@ -9,6 +9,7 @@ import { type LayoutOf, type SlotManager, slotManager } from './slots.ts'
 export const ring = (): SlotManager =>
   slotManager({
     name: 'ring',
+    about: { title: 'A ring as wide as the mask sees', oracle: ORACLE },
     why(kind, mask) {
       if (kind.kind === 'pool') return 'pooled rows stand beside all rows they are made of'
       if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
@@ -41,6 +42,7 @@ export function automatic(first: SlotManager, otherwise: SlotManager): SlotManag
   }
   return slotManager({
     name: `${first.name}|${otherwise.name}`,
+    about: { title: `${first.about.title}, where exact; else ${otherwise.about.title.toLowerCase()}`, oracle: ORACLE },
     why: (kind, mask) => (first.why(kind, mask) ? otherwise.why(kind, mask) : undefined),
     layout: (layer, rows, chunk) => pick(layer, rows, chunk).layout(layer, rows, chunk),
   })

@@ -1,4 +1,4 @@
-import type { StateKind } from '@attune/attention'
+import type { About, StateKind } from '@attune/attention'
 import type { Expr } from '@attune/expr'
 import type { LayerStates } from './keeper.ts'
 import type { CacheManager } from './manager.ts'
@@ -31,6 +31,7 @@ export interface SlotManager extends CacheManager {
 
 export function slotManager(parts: {
   readonly name: string
+  readonly about: About
   why(kind: StateKind, mask: Expr): string | undefined
   layout(layer: LayoutOf, rows: number, chunk: number): RowsLayout
 }): SlotManager {

@@ -9,6 +9,7 @@ export const SHUFFLE_BLOCK = 16
 /** The same manager with its slots permuted at random inside blocks: masks and results must not change, for slots mean nothing. */
 export function shuffled(manager: SlotManager, seed = 1): SlotManager {
   return slotManager({
+    about: manager.about,
     why: manager.why,
     name: `${manager.name}, shuffled`,
     layout(layer, rows, chunk) {
