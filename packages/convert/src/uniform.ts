@@ -1,21 +1,25 @@
-import { headsOf } from '@attune/attention-heads'
-import type { LayerSpec, Model } from '@attune/models'
+import { type HeadLayout, headsOf } from '@attune/attention-heads'
+import type { DecoderSpec, LayerSpec, Model } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
 import { convert } from './convert.ts'
 import type { Plan } from './plan.ts'
+import { sameData } from './same-data.ts'
 
 /**
  * The same model with as many key-value heads in every layer as its file format can say in one number: heads are copied (exact) until
- * contiguous equal groups of query heads read one head each, the same count in all layers, the smallest there is.
+ * contiguous equal groups of query heads read one head each, the same count in all layers, the smallest there is. Layers of another kind
+ * stay, if they are what the source's config says of them.
  */
-export async function uniform(model: Model): Promise<{ model: Model; kvHeads: number }> {
-  const layouts = model.spec.layers.map((layer, i) => layoutOf(layer, i))
+export async function uniform(model: Model, source: DecoderSpec): Promise<{ model: Model; kvHeads?: number }> {
+  const all = model.spec.layers.map((layer, i) => layoutOf(layer, i, source.layers[i]))
+  const layouts = all.filter(l => l !== undefined)
+  if (layouts.length === 0) return { model }
   const { heads } = layouts[0]
-  const odd = layouts.findIndex(l => l.heads !== heads)
+  const odd = all.findIndex(l => l && l.heads !== heads)
   if (odd > 0)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
-      `layer ${odd} has ${layouts[odd].heads} query heads, layer 0 has ${heads}: a folder of type '${model.definition.type}' holds one number for all`,
+      `layer ${odd} has ${all[odd]!.heads} query heads, layer ${all.indexOf(layouts[0])} has ${heads}: a folder of type '${model.definition.type}' holds one number for all`,
       { layer: odd },
     )
   const fits = (kvHeads: number) =>
@@ -25,24 +29,20 @@ export async function uniform(model: Model): Promise<{ model: Model; kvHeads: nu
   const groups = Array.from({ length: heads }, (_, h) => Math.floor((h * kvHeads) / heads))
   const to = kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
   const widen = model.spec.layers.flatMap(({ attention: { variant, config } }, i) => {
-    const same = variant === to && !('headMap' in config) && layouts[i].map.every((g, h) => g === groups[h])
-    return same ? [] : [i]
+    const same = variant === to && !('headMap' in config) && all[i]?.map.every((g, h) => g === groups[h])
+    return same || !all[i] ? [] : [i]
   })
   if (widen.length === 0) return { model, kvHeads }
   const plan: Plan = { layers: [{ layers: widen, to, method: 'repeat', ...(to === 'gqa' ? { config: { kvHeads } } : {}) }] }
   return { model: (await convert(model, plan)).model, kvHeads }
 }
 
-function layoutOf({ attention: { variant, config } }: LayerSpec, layer: number) {
+function layoutOf(own: LayerSpec, layer: number, source: LayerSpec | undefined): HeadLayout | undefined {
+  const { variant, config } = own.attention
   const layout = headsOf(variant, config)
-  if (!layout)
-    throw new AttuneError(
-      'ERR_UNSUPPORTED',
-      `layer ${layer} uses '${variant}', which a Hugging Face folder of this model type cannot hold`,
-      {
-        layer,
-        variant,
-      },
-    )
-  return layout
+  if (layout || sameData(own, source)) return layout
+  throw new AttuneError('ERR_UNSUPPORTED', `layer ${layer} uses '${variant}', which a Hugging Face folder of this model type cannot hold`, {
+    layer,
+    variant,
+  })
 }
