@@ -1,6 +1,6 @@
 import { gqa } from '@attune/attention-heads'
 import { cpu } from '@attune/backend-cpu'
-import { contiguous, ring } from '@attune/cache'
+import { contiguous, paged, ring } from '@attune/cache'
 import { reference } from '@attune/tensor'
 import { drive, nmse, testAttention, testCache, tinyModel, tokens } from '@attune/testing'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -14,8 +14,9 @@ const config = { dim: 24, heads: 4, kvHeads: 2, headDim: 8, window: 7 }
 const mask = { kind: 'window', size: 7 } as const
 
 testAttention(lolcats, { configs: [config, { ...config, window: 1, featureDim: 5, bias: true }], devices: () => opened })
-testCache({ cache: contiguous(), variant: lolcats, config })
+for (const cache of [contiguous(), paged({ page: 16 })]) testCache({ cache, variant: lolcats, config })
 testCache({ cache: ring(), variant: lolcats, config, mask })
+testCache({ cache: ring(), variant: lolcats, config, mask, name: 'native', device: async () => (await opened)[0] })
 
 describe('what leaves the window', () => {
   it('is remembered under a ring that keeps only the window', async () => {

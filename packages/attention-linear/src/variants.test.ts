@@ -1,6 +1,6 @@
 import type { Variant } from '@attune/attention'
 import { cpu } from '@attune/backend-cpu'
-import { contiguous } from '@attune/cache'
+import { contiguous, paged } from '@attune/cache'
 import type { ParamValue } from '@attune/nn'
 import { bf16ToFloat, Constant, floatToBf16, read, reference } from '@attune/tensor'
 import { layerAlone, nmse, testAttention, testCache } from '@attune/testing'
@@ -48,6 +48,10 @@ const suite: readonly (readonly [Variant, ...Record<string, unknown>[]])[] = [
 for (const [variant, ...configs] of suite) {
   testAttention(variant, { configs, tiny, devices: () => opened })
   testCache({ cache: contiguous(), variant, config: configs[0], tiny })
+}
+for (const [variant, config] of suite.filter(([v]) => v === gatedDeltanet || v === mamba2)) {
+  testCache({ cache: paged({ page: 16 }), variant, config, tiny })
+  testCache({ cache: contiguous(), variant, config, tiny, name: 'native', device: async () => (await opened)[0] })
 }
 
 it.each(variants)('$name takes parameters as bf16', async variant => {
