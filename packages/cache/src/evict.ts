@@ -12,6 +12,8 @@ export interface Standing {
   readonly rows: number
   /** Position of its next token. */
   readonly position: number
+  /** What the policy's rehearsal gave. */
+  readonly rehearsed?: unknown
 }
 
 /** Lets a policy choose what stays of one sequence, and frees the pages of the rest. Returns the next position where positions moved. */
@@ -23,7 +25,7 @@ export async function evict(
   standing: Standing,
 ): Promise<{ readonly position?: number }> {
   const observed = await observe(keeper, policy, row, standing.rows)
-  const kept = policy.plan(observed, budget)
+  const kept = policy.plan(observed, budget, standing.rehearsed)
   check(policy, observed, kept)
   const { rerotate = false } = policy
   let position: number | undefined
@@ -41,7 +43,8 @@ export async function evict(
   return { position }
 }
 
-async function observe(keeper: PagedKeeper, policy: EvictionPolicy, row: number, rows: number): Promise<Observed> {
+/** What a policy asked to see of a batch row. */
+export async function observe(keeper: PagedKeeper, policy: EvictionPolicy, row: number, rows: number): Promise<Observed> {
   const layers: ObservedLayer[] = []
   for (const [i, pool] of keeper.pools.entries()) {
     if (!pool) {

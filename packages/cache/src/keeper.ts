@@ -1,6 +1,7 @@
 import { type Past, partsOf, type RowsKind, type StateSpec, type StepTokens } from '@attune/attention'
 import type { Expr } from '@attune/expr'
 import type { Device, DeviceBuffer, Storage, Tensor } from '@attune/tensor'
+import type { Observed, Rehearsal } from './policy.ts'
 
 /** A layer as a cache manager sees it. */
 export interface LayerStates {
@@ -76,8 +77,11 @@ export interface Keeper {
   settle?(
     row: number,
     after: 'prefill' | 'step',
-    standing: { readonly rows: number; readonly position: number },
+    standing: { readonly rows: number; readonly position: number; readonly rehearsed?: unknown },
   ): Promise<{ readonly position?: number } | undefined>
+  /** The policy's wish to run the model some more first, and what it observes of a batch row with `rows` rows. */
+  rehearse?(rehearsal: Rehearsal): Promise<unknown>
+  observe?(row: number, rows: number): Promise<Observed>
   /** Everything of a batch row with `rows` rows, and the way back into a fresh row. */
   save?(row: number, rows: number): Promise<Record<string, Uint8Array>>
   load?(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void>

@@ -1,6 +1,6 @@
 import { rulesOf, type StateKind } from '@attune/attention'
 import { AttuneError } from '@attune/tensor'
-import { evict } from './evict.ts'
+import { evict, observe, type Standing } from './evict.ts'
 import { type CacheManager, ORACLE } from './manager.ts'
 import { PagedKeeper } from './paged-keeper.ts'
 import type { Budget, EvictionPolicy } from './policy.ts'
@@ -32,7 +32,9 @@ export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16 }: 
         acted.delete(row)
         PagedKeeper.prototype.close.call(keeper, row)
       },
-      async settle(row: number, when: 'prefill' | 'step', standing: { rows: number; position: number }) {
+      rehearse: policy.rehearse?.bind(policy),
+      observe: (row: number, rows: number) => observe(keeper, policy, row, rows),
+      async settle(row: number, when: 'prefill' | 'step', standing: Standing) {
         const every = policy.after
         const due = when === 'prefill' || (typeof every === 'number' && acted.has(row) && standing.rows - acted.get(row)! >= every)
         if (!due) return undefined

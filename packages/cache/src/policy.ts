@@ -20,11 +20,11 @@ export interface Observed {
 
 /** How much may stay. */
 export interface Budget {
-  /** Rows per key head, on average over a layer; a number below 1 is a share of the rows there are. */
+  /** Rows per key head, on average over a layer; a number below 1 is a share of the rows the sequence has had. */
   readonly rows: number
 }
-/** Rows of a head that a budget allows, of `length`. */
-export const allowed = ({ rows }: Budget, length: number): number => Math.min(length, rows < 1 ? Math.ceil(rows * length) : rows)
+/** Rows of a head that a budget allows: of the `length` there are, when the sequence has had `had`. */
+export const allowed = ({ rows }: Budget, length: number, had: number): number => Math.min(length, rows < 1 ? Math.ceil(rows * had) : rows)
 
 /** Slots to keep, ascending, per layer and key head; an absent layer or head keeps all. */
 export type Kept = readonly (readonly (Int32Array | undefined)[] | undefined)[]
@@ -45,5 +45,16 @@ export interface EvictionPolicy {
   readonly after: 'prefill' | number
   /** Rows that stay get consecutive positions from 0, and keys are turned to them. Every head must keep as many rows. */
   readonly rerotate?: boolean
-  plan(observed: Observed, budget: Budget): Kept
+  /** Runs the model some more before the plan, which is given what comes back. */
+  rehearse?(rehearsal: Rehearsal): Promise<unknown>
+  plan(observed: Observed, budget: Budget, rehearsed?: unknown): Kept
+}
+
+/** A prompt that was just read, and ordinary steps on copies of its sequence. */
+export interface Rehearsal {
+  readonly ids: readonly number[]
+  /** Rows of the sequence before the prompt. */
+  readonly from: number
+  /** Feeds tokens to a copy of the sequence, shows what the policy observes, and forgets the copy. */
+  replay(ids: readonly number[]): Promise<Observed>
 }

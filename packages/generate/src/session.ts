@@ -124,13 +124,9 @@ export class Session {
     this.close()
   }
 
-  async #prefill(ids: readonly number[], total: number, signal?: AbortSignal): Promise<void> {
-    const { runner } = this
-    const sequence = this.#sequence
-    const span = sequence.position + total
-    for (let from = 0; from < ids.length; from += runner.chunk) {
-      await runner.turn([{ sequence, ids: ids.slice(from, from + runner.chunk), span }], noOutput, () => {}, { signal })
-    }
+  #prefill(ids: readonly number[], total: number, signal?: AbortSignal): Promise<void> {
+    const span = this.#sequence.position + total
+    return this.runner.feed(this.#sequence, ids, noOutput, undefined, { span, signal, settle: true })
   }
 
   async #draw(last: number, options: SampleOptions, drawn: number, signal?: AbortSignal): Promise<{ id: number; logprob: number }> {

@@ -2,6 +2,7 @@ import { automatic, BatchBuffers, bucket, type CacheManager, contiguous, ring, S
 import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
 import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
 import type { Model } from './model.ts'
+import { noOutput } from './probes.ts'
 import { layerStates, type Probe, ropeName, stepGraph } from './step-graph.ts'
 
 export interface RunnerOptions {
@@ -101,12 +102,15 @@ export class Runner {
    * take turns.
    */
   async turn<T>(work: readonly StepWork[], probe: Probe, use: (r: Recording) => T | Promise<T>, options: StepOptions = {}): Promise<T> {
+    return this.#alone(async () => use(await this.step(work, probe, options)))
+  }
+  async #alone<T>(act: () => Promise<T>): Promise<T> {
     const before = this.#turn
     let done = (): void => {}
     this.#turn = new Promise(r => (done = r))
     await before
     try {
-      return await use(await this.step(work, probe, options))
+      return await act()
     } finally {
       done()
     }
@@ -162,10 +166,12 @@ export class Runner {
       await this.turn([{ sequence, ids: piece, positions, span }], probe, r => visit?.(r, from, to), {
         inputs,
         signal: options.signal,
-        observe: from >= seen,
+        observe: options.observe || from >= seen,
       })
     }
-    if (options.settle) await this.#settle(sequence, 'prefill')
+    if (!options.settle || ids.length === 0) return
+    const rehearsed = await this.#rehearse(sequence, Array.from(ids), options.signal)
+    await this.#alone(() => this.#settle(sequence, 'prefill', rehearsed))
   }
 
   /** Bytes allocated for everything that is remembered now. */
@@ -205,9 +211,27 @@ export class Runner {
   }
 
   /** Lets the cache's policy act. */
-  async #settle(sequence: Sequence, when: 'prefill' | 'step'): Promise<void> {
-    const moved = await this.#states.rows.settle?.(sequence.row, when, { rows: sequence.rows, position: sequence.position })
+  async #settle(sequence: Sequence, when: 'prefill' | 'step', rehearsed?: unknown): Promise<void> {
+    const { row, rows, position } = sequence
+    const moved = await this.#states.rows.settle?.(row, when, { rows, position, rehearsed })
     if (moved?.position !== undefined) sequence.position = moved.position
+  }
+  /** Lets it run the model some more on copies of a sequence that has just read `ids`. */
+  async #rehearse(sequence: Sequence, ids: readonly number[], signal?: AbortSignal): Promise<unknown> {
+    const keeper = this.#states.rows
+    return keeper.rehearse?.({
+      ids,
+      from: sequence.rows - ids.length,
+      replay: async more => {
+        const copy = await this.#alone(() => this.fork(sequence))
+        try {
+          await this.feed(copy, more, noOutput, undefined, { observe: true, signal })
+          return await this.#alone(() => keeper.observe!(copy.row, copy.rows))
+        } finally {
+          this.close(copy)
+        }
+      },
+    })
   }
   /** Makes room for every sequence and what a step adds to some. */
   async #reserve(items: readonly StepWork[] = []): Promise<void> {
@@ -269,10 +293,6 @@ export class Runner {
   }
 }
 
-const maximum = (x: ArrayLike<number>): number => {
-  let m = 0
-  for (let i = 0; i < x.length; i++) m = Math.max(m, x[i])
-  return m
-}
+const maximum = (x: ArrayLike<number>): number => Array.from(x).reduce((a, b) => Math.max(a, b), 0)
 const varying = (model: Model): RopeSpec[] =>
   model.spec.layers.map(l => l.attention.position).filter((p): p is RopeSpec => p.kind === 'rope' && frequenciesVary(p))

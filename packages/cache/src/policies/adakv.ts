@@ -17,7 +17,7 @@ export const adaKv = ({ by = snapKv(), safeguard = 0.2 }: AdaKvOptions = {}): Ev
   after: by.after,
   plan: (observed, budget) =>
     observed.layers.map((layer, i) => {
-      const counts = layer.rows.map(rows => allowed(budget, rows.length))
+      const counts = layer.rows.map(rows => allowed(budget, rows.length, observed.rows))
       const scores = by.scores(observed, i).map((own, h) => {
         const safe = Float32Array.from(own)
         for (const slot of best(own, Math.max(1, Math.floor(counts[h] * safeguard)))) safe[slot] = Number.POSITIVE_INFINITY

@@ -11,7 +11,7 @@ export interface DuoAttentionOptions {
   readonly recent?: number
   /** Share of heads that stream; by default as many as the budget needs. */
   readonly streaming?: number
-  /** Acts again whenever this many rows have come: streaming heads forget what has left their window. */
+  /** Acts again whenever this many rows have come, by given gates: streaming heads forget what has left their window. */
   readonly after?: 'prefill' | number
 }
 
@@ -26,11 +26,11 @@ export const duoAttention = ({
   name: 'duo-attention',
   about: { title: 'DuoAttention', paper: 'https://arxiv.org/abs/2410.10819', family: 'budget', oracle: 'kvpress' },
   observes: gates ? {} : { mass: 32 },
-  after,
+  after: gates ? after : 'prefill',
   plan(observed, budget) {
     const own = gates ?? farMass(observed, { sinks, recent })
     const heads = observed.layers.flatMap((layer, i) => layer.rows.map((rows, h) => ({ i, h, length: rows.length, gate: own[i][h] })))
-    const spare = heads.reduce((n, { length }) => n + allowed(budget, length) - Math.min(length, sinks + recent), 0)
+    const spare = heads.reduce((n, { length }) => n + allowed(budget, length, observed.rows) - Math.min(length, sinks + recent), 0)
     const full = streaming === undefined ? fullHeads(heads, spare, sinks + recent) : heads.length - Math.round(streaming * heads.length)
     const chosen = new Set(
       best(

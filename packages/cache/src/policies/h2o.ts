@@ -22,7 +22,7 @@ export const h2o = ({ recent = 0.5, after = 'prefill' }: H2oOptions = {}): Score
     plan: (observed, budget) =>
       observed.layers.map((layer, i) =>
         policy.scores(observed, i).map((mass, h) => {
-          const count = allowed(budget, mass.length)
+          const count = allowed(budget, mass.length, observed.rows)
           const scores = Float32Array.from(mass)
           const late = recentSlots(layer.rows[h], observed.rows, Math.floor(recent * count))
           if (late > 0) scores.fill(Number.POSITIVE_INFINITY, -late)

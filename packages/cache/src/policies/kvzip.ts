@@ -1,24 +1,9 @@
-import { allowed, type Budget, type Kept, type Observed, type ObservedLayer } from '../policy.ts'
+import { allowed, type EvictionPolicy, type ObservedLayer } from '../policy.ts'
 import { bestOfAll } from './adakv.ts'
 import { partOf } from './scores.ts'
 
-/** A policy that runs the model some more before it decides: on copies of the sequence, by ordinary steps. */
-export interface SessionPolicy {
-  readonly name: string
-  readonly about: { readonly title: string; readonly paper?: string; readonly family?: string; readonly oracle?: string }
-  /** What `replay` has to show. */
-  readonly observes: { readonly queries: 'all'; readonly parts: readonly string[] }
-  plan(session: ReplayedSession, budget: Budget): Promise<Kept>
-}
-export interface ReplayedSession {
-  /** Tokens of the sequence. */
-  readonly ids: ArrayLike<number>
-  /** Feeds tokens to a copy of the sequence and shows their queries and every stored row, those of the tokens last. */
-  replay(ids: readonly number[]): Promise<Observed>
-}
-
 export interface KvZipOptions {
-  /** Tokens of "Repeat the previous context exactly.", and of what asks for the answer. */
+  /** Tokens of "Repeat the previous context exactly.", and of what comes between a question and its answer. */
   readonly question?: readonly number[]
   readonly suffix?: readonly number[]
   /** Tokens of "Repeat the part of the previous context exactly, starting with". */
@@ -27,87 +12,106 @@ export interface KvZipOptions {
   readonly chunk?: number
   /** First rows that always stay. */
   readonly sinks?: number
-  /** Every layer keeps as much; else the best of all layers stay. */
+  /** Every layer keeps as much; else the best rows of all layers stay. */
   readonly layerwise?: boolean
+  /** The part that holds the keys. */
   readonly keys?: string
 }
 
-/** Keeps what the model reads when it repeats the context: whatever is asked later is served. https://arxiv.org/abs/2505.23416 */
+/** Words of the last piece that name where the next one starts. */
+const OVERLAP = 8
+
+/** Keeps what the model reads while it repeats its prompt, so that whatever is asked later is served. https://arxiv.org/abs/2505.23416 */
 export const kvZip = ({
   question = [],
   suffix = [],
   again = question,
-  chunk = 2048,
+  chunk = 256,
   sinks = 4,
   layerwise = false,
   keys = 'k',
-}: KvZipOptions = {}): SessionPolicy => ({
+}: KvZipOptions = {}): EvictionPolicy => ({
   name: 'kvzip',
   about: { title: 'KVzip', paper: 'https://arxiv.org/abs/2505.23416', family: 'session', oracle: 'kvpress' },
-  observes: { queries: 'all', parts: [keys] },
-  async plan({ ids, replay }, budget) {
-    const all = Array.from(ids)
+  observes: { queries: chunk + suffix.length + Math.max(question.length, again.length + OVERLAP), parts: [keys] },
+  after: 'prefill',
+  /** A score per row of the prompt, layer and key head. */
+  async rehearse({ ids, from, replay }): Promise<Float32Array[][]> {
     let scores: Float32Array[][] = []
-    for (let from = 0; from < all.length; from += chunk) {
-      const part = all.slice(from, from + chunk)
-      const asked = from === 0 ? question : [...again, ...all.slice(Math.max(0, from - 8), from)]
+    for (let at = 0; at < ids.length; at += chunk) {
+      const part = ids.slice(at, at + chunk)
+      const asked = at === 0 ? question : [...again, ...ids.slice(Math.max(0, at - OVERLAP), at)]
       const fed = [...asked, ...suffix, ...part]
       const { layers } = await replay(fed)
-      if (from === 0) scores = layers.map(l => l.rows.map(() => new Float32Array(all.length)))
-      for (const [i, layer] of layers.entries())
-        for (const [h, own] of strongest(
-          layer,
-          partOf('kvzip', layer, keys),
-          from,
-          part.length,
-          fed.length,
-          Math.min(sinks, from),
-        ).entries())
-          scores[i][h].set(own, from)
+      if (at === 0) scores = layers.map(l => l.rows.map(() => new Float32Array(ids.length)))
+      for (const [i, layer] of layers.entries()) {
+        const stored = partOf('kvzip', layer, keys)
+        for (const [h, own] of scores[i].entries())
+          own.set(strongest(layer, stored[h], h, { from: from + at, count: part.length, fed: fed.length, sinks }), at)
+      }
     }
-    for (const head of scores.flat()) head.fill(Number.POSITIVE_INFINITY, 0, sinks)
-    const count = allowed(budget, all.length)
-    if (layerwise) return scores.map(own => bestOfAll(own, count * own.length))
-    const kept = bestOfAll(scores.flat(), count * scores.flat().length)
+    return scores
+  },
+  plan(observed, budget, rehearsed) {
+    const prompt = rehearsed as Float32Array[][]
+    const scores = observed.layers.map((layer, i) =>
+      layer.rows.map((rows, h) => {
+        // Rows before the prompt stay; so do the first.
+        const own = new Float32Array(rows.length).fill(Number.POSITIVE_INFINITY)
+        own.set(prompt[i][h], rows.length - prompt[i][h].length)
+        return own.fill(Number.POSITIVE_INFINITY, 0, sinks)
+      }),
+    )
+    const count = (heads: readonly Float32Array[]) => heads.reduce((n, { length }) => n + allowed(budget, length, observed.rows), 0)
+    if (layerwise) return scores.map(own => bestOfAll(own, count(own)))
+    const kept = bestOfAll(scores.flat(), count(scores.flat()))
     return scores.map((own, i) => own.map((_, h) => kept[scores.slice(0, i).flat().length + h]))
   },
 })
 
-/**
- * Per key head, the largest weight each row [from, from + count) has under any of the last `fed` queries, when these attend to the first
- * `sinks` rows, to those rows and to each other.
- */
-function strongest(
-  { queries, rows }: ObservedLayer,
-  keys: readonly Float32Array[],
-  from: number,
-  count: number,
-  fed: number,
-  sinks: number,
-): Float32Array[] {
+interface Piece {
+  /** The piece's first row, and how many it has. */
+  readonly from: number
+  readonly count: number
+  /** Tokens fed to repeat it: the last rows. */
+  readonly fed: number
+  readonly sinks: number
+}
+
+/** The largest weight each row of a piece has under any query that repeats it, when these see the first rows, the piece and each other. */
+function strongest({ queries, rows }: ObservedLayer, stored: Float32Array, head: number, piece: Piece): Float32Array {
   const { data, width, keyHeads, count: seen } = queries!
-  const heads = keyHeads.length
-  return keys.map((stored, kv) => {
-    const total = rows[kv].length
-    const slots = [...range(0, sinks), ...range(from, from + count), ...range(total - fed, total)]
-    const near = Float32Array.from({ length: slots.length * width }, (_, i) => stored[slots[Math.floor(i / width)] * width + (i % width)])
-    const best = new Float32Array(count)
-    const score = new Float32Array(slots.length)
-    for (const [h, own] of keyHeads.entries()) {
-      if (own !== kv) continue
-      for (let t = 0; t < fed; t++) {
-        const q = data.subarray(((seen - fed + t) * heads + h) * width, ((seen - fed + t) * heads + h + 1) * width)
-        const visible = sinks + count + t + 1
-        const sum = softmax(q, near, score, visible, width)
-        for (let j = 0; j < count; j++) best[j] = Math.max(best[j], score[sinks + j] / sum)
-      }
+  const { from, count, fed } = piece
+  const sinks = Math.min(piece.sinks, from)
+  const total = rows[head].length
+  const near = joined(width, stored, [0, sinks], [total - fed - (rows[head][total - fed] - from), count], [total - fed, fed])
+  const best = new Float32Array(count)
+  const weight = new Float32Array(sinks + count + fed)
+  for (let h = 0; h < keyHeads.length; h++) {
+    if (keyHeads[h] !== head) continue
+    for (let t = 0; t < fed; t++) {
+      const at = ((seen - fed + t) * keyHeads.length + h) * width
+      const sum = exponentials(data.subarray(at, at + width), near, weight, sinks + count + t + 1)
+      for (let j = 0; j < count; j++) best[j] = Math.max(best[j], weight[sinks + j] / sum)
     }
-    return best
-  })
+  }
+  return best
+}
+
+/** Runs of rows [start, count], one after the other. */
+function joined(width: number, rows: Float32Array, ...runs: readonly [number, number][]): Float32Array {
+  const out = new Float32Array(width * runs.reduce((n, [, count]) => n + count, 0))
+  let at = 0
+  for (const [start, count] of runs) {
+    out.set(rows.subarray(start * width, (start + count) * width), at)
+    at += count * width
+  }
+  return out
 }
 
 /** Puts exp(q·k/√d − max) of the first `n` keys into `out`; returns their sum. */
-function softmax(q: Float32Array, keys: Float32Array, out: Float32Array, n: number, width: number): number {
+function exponentials(q: Float32Array, keys: Float32Array, out: Float32Array, n: number): number {
+  const width = q.length
   const scale = width ** -0.5
   let top = Number.NEGATIVE_INFINITY
   for (let j = 0; j < n; j++) {
@@ -120,4 +124,3 @@ function softmax(q: Float32Array, keys: Float32Array, out: Float32Array, n: numb
   for (let j = 0; j < n; j++) sum += out[j] = Math.exp(out[j] - top)
   return sum
 }
-const range = (from: number, to: number): number[] => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)

@@ -7,7 +7,7 @@ import { diskFolder } from '@attune/weights/node'
 import { expect, it } from 'vitest'
 import { evicting } from '../paged.ts'
 import type { EvictionPolicy, Kept, Observed } from '../policy.ts'
-import { adaKv, duoAttention, h2o, headKv, keyDiff, knorm, observedAttention, pyramidKv, snapKv, streamingLlm, tova } from './index.ts'
+import { adaKv, duoAttention, h2o, headKv, keyDiff, knorm, kvZip, observedAttention, pyramidKv, snapKv, streamingLlm, tova } from './index.ts'
 
 interface Case {
   readonly policy: string
@@ -38,13 +38,14 @@ const policies: Record<string, (options: any) => EvictionPolicy> = {
   pyramidkv: pyramidKv,
   headkv: options => headKv({ ...options, by: snapKv({ window: options.window, kernel: 7, pool: 'max' }) }),
   'duo-attention': duoAttention,
+  kvzip: kvZip,
 }
 
 /** What a policy saw and chose of the oracle's prompt. */
 async function chosen(policy: EvictionPolicy, budget: number): Promise<{ observed: Observed; kept: Kept }> {
   let result: { observed: Observed; kept: Kept } | undefined
-  const plan: EvictionPolicy['plan'] = (observed, b) => {
-    const kept = policy.plan(observed, b)
+  const plan: EvictionPolicy['plan'] = (observed, b, rehearsed) => {
+    const kept = policy.plan(observed, b, rehearsed)
     result = { observed, kept }
     return kept
   }

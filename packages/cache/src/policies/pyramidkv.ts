@@ -19,7 +19,10 @@ export const pyramidKv = ({ beta = 20, window = 8, ...options }: PyramidKvOption
       observed.layers.map((layer, i) => {
         const scores = by.scores(observed, i)
         return layer.rows.map(({ length }, h) =>
-          best(scores[h], layerRows(length, allowed(budget, length), i / Math.max(1, observed.layers.length - 1), window, beta)),
+          best(
+            scores[h],
+            layerRows(length, allowed(budget, length, observed.rows), i / Math.max(1, observed.layers.length - 1), window, beta),
+          ),
         )
       }),
   }

@@ -13,7 +13,7 @@ export function scorePolicy(parts: Omit<ScorePolicy, 'plan'>): ScorePolicy {
     plan: (observed, budget) =>
       observed.layers.map((layer, i) => {
         const scores = parts.scores(observed, i)
-        return layer.rows.map((rows, h) => best(scores[h], allowed(budget, rows.length)))
+        return layer.rows.map((rows, h) => best(scores[h], allowed(budget, rows.length, observed.rows)))
       }),
   }
 }

@@ -17,8 +17,10 @@ export const streamingLlm = ({ sinks = 4, after = 'prefill', rerotate = true }: 
   observes: {},
   after,
   rerotate,
-  plan: ({ layers }, budget) =>
-    layers.map(({ rows }) => rows.map(({ length }) => sinksAndRecent(length, sinks, allowed(budget, length) - sinks))),
+  plan: (observed, budget) =>
+    observed.layers.map(({ rows }) =>
+      rows.map(({ length }) => sinksAndRecent(length, sinks, allowed(budget, length, observed.rows) - sinks)),
+    ),
 })
 
 /** The first `sinks` and last `recent` of `length` slots. */
