@@ -32,7 +32,9 @@ function attendOne(
   { keys = 'k', values = 'v', sink, blocks, blockCounts, ...options }: AttendPastOptions,
   mass = false,
 ): AttendResult {
-  const { parts, lengths, rows, positions, pages } = segment
+  const { parts, lengths, rows, positions, pages, sees } = segment
+  // Values may be the first numbers of keys.
+  const from = values !== null && parts[values] ? values : keys
   const result = attendOf(
     {
       q: segment.turn?.(keys, q) ?? q,
@@ -49,9 +51,9 @@ function attendOne(
       blockCounts,
       pages: pages?.tables[keys],
     },
-    { ...options, page: pages?.size, mass },
+    { ...options, mask: options.mask && sees ? options.mask.and(sees) : (options.mask ?? sees), page: pages?.size, mass },
   )
-  return values !== null && segment.turnBack ? { ...result, out: segment.turnBack(values, result.out) } : result
+  return segment.turnBack ? { ...result, out: segment.turnBack(from, result.out) } : result
 }
 
 /** Over several segments, merged by their log-sum-exps. */

@@ -1,3 +1,4 @@
+import type { Expr } from '@attune/expr'
 import type { Dim, Tensor } from '@attune/tensor'
 
 /** One row per token: `heads` vectors of `width` numbers. */
@@ -156,6 +157,8 @@ export interface Segment {
   readonly positions?: Readonly<Record<string, Tensor>>
   /** Page table per part, (B, heads, P) i32, and slots in a page. */
   readonly pages?: { readonly tables: Readonly<Record<string, Tensor>>; readonly size: number }
+  /** Which of its rows a query sees here, beside the layer's mask: where a row is stored in two ways, one of them. */
+  readonly sees?: Expr
   /** A fixed orthogonal change of basis that keys of a part went through when stored: queries (N, H, d) go through it too. */
   turn?(part: string, x: Tensor): Tensor
   /** The way back, for values. */

@@ -1,4 +1,4 @@
-import { type Past, partsOf, type StateSpec } from '@attune/attention'
+import { type Past, partsOf, type Segment, type StateSpec } from '@attune/attention'
 import { AttuneError, type Tensor } from '@attune/tensor'
 
 /** What a layer remembers after its append. */
@@ -25,23 +25,11 @@ export function borrowed(spec: StateSpec, own: Past, layers: readonly (Owned | u
 }
 
 function withPart(past: Past, name: string, owner: Past, part: string): Past {
-  const put = (own: Readonly<Record<string, Tensor>> | undefined, theirs: Readonly<Record<string, Tensor>> | undefined) =>
-    theirs?.[part] ? { ...own, [name]: theirs[part] } : own
-  const pages = owner.pages?.tables[part]
-    ? { size: owner.pages.size, tables: { ...past.pages?.tables, [name]: owner.pages.tables[part] } }
-    : past.pages
-  const first = Object.keys(past.parts).length === 0
   const renamed = (p: string) => (p === name ? part : p)
   return {
     ...past,
-    parts: { ...past.parts, [name]: owner.parts[part] },
-    lengths: { ...past.lengths, [name]: owner.lengths[part] },
-    rows: put(past.rows, owner.rows),
-    positions: put(past.positions, owner.positions),
-    pages,
-    more: first ? owner.more : past.more,
-    turn: owner.turn ? (p, x) => (p === name ? owner.turn!(part, x) : (past.turn?.(p, x) ?? x)) : past.turn,
-    turnBack: owner.turnBack ? (p, x) => (p === name ? owner.turnBack!(part, x) : (past.turnBack?.(p, x) ?? x)) : past.turnBack,
+    ...segmentWith(past, name, owner, part),
+    more: owner.more?.map((segment, i) => segmentWith(past.more?.[i] ?? NOTHING, name, segment, part)) ?? past.more,
     at: (p, batch, row) => (p === name ? owner.at(part, batch, row) : past.at(p, batch, row)),
     dense: p => (p === name ? owner.dense(part) : past.dense(p)),
     // The owner's policy sees what every reader attends to.
@@ -50,5 +38,25 @@ function withPart(past: Past, name: string, owner: Past, part: string): Past {
       takeMass: (p, mass) => owner.observing!.takeMass(renamed(p), mass),
       takeQueries: owner.observing.takeQueries && ((p, q, heads) => owner.observing!.takeQueries!(renamed(p), q, heads)),
     },
+  }
+}
+
+const NOTHING: Segment = { parts: {}, lengths: {} }
+
+function segmentWith(own: Segment, name: string, owner: Segment, part: string): Segment {
+  const put = (mine: Readonly<Record<string, Tensor>> | undefined, theirs: Readonly<Record<string, Tensor>> | undefined) =>
+    theirs?.[part] ? { ...mine, [name]: theirs[part] } : mine
+  const pages = owner.pages?.tables[part]
+    ? { size: owner.pages.size, tables: { ...own.pages?.tables, [name]: owner.pages.tables[part] } }
+    : own.pages
+  return {
+    parts: { ...own.parts, [name]: owner.parts[part] },
+    lengths: { ...own.lengths, [name]: owner.lengths[part] },
+    rows: put(own.rows, owner.rows),
+    positions: put(own.positions, owner.positions),
+    pages,
+    sees: own.sees ?? owner.sees,
+    turn: owner.turn ? (p, x) => (p === name ? owner.turn!(part, x) : (own.turn?.(p, x) ?? x)) : own.turn,
+    turnBack: owner.turnBack ? (p, x) => (p === name ? owner.turnBack!(part, x) : (own.turnBack?.(p, x) ?? x)) : own.turnBack,
   }
 }

@@ -4,6 +4,7 @@ export { type Keeper, type KeeperOptions, type LayerStates, ownRows, type RowsVi
 export { bucket, type CacheManager } from './manager.ts'
 export { evicting, paged } from './paged.ts'
 export * from './policy.ts'
+export { type QuantisedOptions, quantised } from './quantised.ts'
 export { automatic, ring } from './ring.ts'
 export { type LayoutOf, type RowsLayout, type SlotManager, slotManager } from './slots.ts'
 export { States } from './states.ts'

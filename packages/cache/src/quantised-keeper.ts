@@ -1,0 +1,197 @@
+import type { RowsKind, StepTokens } from '@attune/attention'
+import { AttuneError, bytesOf, type DeviceBuffer, input, length, product, state, type Tensor } from '@attune/tensor'
+import { BatchBuffers } from './batch-buffers.ts'
+import { GroupTable } from './group-table.ts'
+import { type Keeper, type KeeperOptions, ownRows, type RowsView, type StepPlan } from './keeper.ts'
+import { bucket } from './manager.ts'
+import { codingOf, type QuantisedSettings } from './quantised.ts'
+import { type Coded, codedShape } from './quantised-codes.ts'
+import { appendQuantised, type QuantisedPart, type QuantisedTables, quantisedPast } from './quantised-graph.ts'
+import { QuantisedLayout } from './quantised-layout.ts'
+import { partName } from './slot-keeper.ts'
+import { appendNumbers } from './slot-past.ts'
+
+const FIELDS = ['codes', 'scale', 'middle'] as const
+
+/** Keeps whole token groups as codes, in pages that sequences share, and the rest of the rows as they are. */
+export class QuantisedKeeper implements Keeper {
+  readonly layout: QuantisedLayout
+  readonly groups = new GroupTable()
+  readonly #plain: BatchBuffers
+  readonly #positions: BatchBuffers
+  readonly #pages = new Map<string, DeviceBuffer>()
+  #batchRows = 1
+  #most = 1
+  /** Pages that the buffers have. */
+  #allocated = 0
+  #pageAllocations = 0
+
+  constructor(
+    readonly options: KeeperOptions,
+    readonly settings: QuantisedSettings,
+  ) {
+    this.layout = new QuantisedLayout(settings)
+    this.#plain = new BatchBuffers(options.device)
+    this.#positions = new BatchBuffers(options.device)
+  }
+
+  get key(): string {
+    return `quantised${this.#groupCapacity},${this.#pageCapacity}`
+  }
+  get bytes(): number {
+    return [...this.#pages.values()].reduce((n, b) => n + b.bytes, this.#plain.bytes)
+  }
+  get allocations(): number {
+    return this.#plain.allocations + this.#positions.allocations + this.#pageAllocations
+  }
+  /** Groups of a sequence, and pages of all, that graphs are built for. */
+  get #groupCapacity(): number {
+    return Math.ceil(bucket(this.#most) / this.settings.group)
+  }
+  get #pageCapacity(): number {
+    return bucket(this.#allocated, this.#groupCapacity * this.#batchRows)
+  }
+
+  async reserve(batchRows: number, rows: ArrayLike<number>): Promise<void> {
+    this.#batchRows = batchRows
+    this.#most = Math.max(this.#most, ...Array.from(rows))
+    for (let b = 0; b < rows.length; b++) this.groups.resize(b, this.layout.groups(rows[b]))
+    await this.#fitPages(pageRoom(this.groups.pages, this.settings.group))
+    for (const [i, { spec }] of this.options.layers.entries())
+      for (const [part, { heads, width }] of ownRows(spec))
+        await this.#plain.fit(partName(part, i), {
+          batchRows,
+          runs: heads,
+          items: this.layout.slots,
+          itemBytes: bytesOf(this.options.kv, width),
+        })
+    if (this.#positioned) await this.#positions.fit('positions', { batchRows, runs: 1, items: bucket(this.#most), itemBytes: 4 })
+  }
+  inputs(step: StepPlan): Record<string, Int32Array> {
+    const t = this.layout.tables(step, this.groups.of, this.#groupCapacity)
+    return {
+      'quantised:plain': t.plain,
+      'quantised:lengths': t.lengths,
+      'quantised:groups': t.table,
+      'quantised:coded': t.coded,
+      'quantised:keep': t.keep,
+      'quantised:fresh-batch': t.fresh.batch,
+      'quantised:fresh-page': t.fresh.page,
+      'quantised:fresh-slots': t.fresh.slots,
+    }
+  }
+  lengths = (): Record<string, number> => ({ 'quantised:pages': this.#allocated })
+  buffers = () => ({ ...this.#plain.all(), ...this.#positions.all(), ...Object.fromEntries(this.#pages) })
+
+  graph(tokens: StepTokens, effects: Tensor[]): (layer: number) => RowsView {
+    const t = this.#tables(tokens, effects)
+    const pages = length('quantised:pages', this.#pageCapacity)
+    return i => {
+      const kinds = Object.fromEntries(ownRows(this.options.layers[i].spec))
+      const own = (name: string, kind: RowsKind): QuantisedPart => {
+        const coding = codingOf(this.settings, kind)
+        const shapes = codedShape(coding, this.settings.group, kind.heads, kind.width)
+        return {
+          kind,
+          coding,
+          plain: state(partName(name, i), this.options.kv, [tokens.batchRows, kind.heads, this.layout.slots, kind.width]),
+          pages: mapFields(field => state(pageName(name, i, field), 'u8', [pages, ...shapes[field]])),
+        }
+      }
+      const parts: Record<string, ReturnType<typeof appendQuantised>> = {}
+      return {
+        append: values => {
+          for (const [name, value] of Object.entries(values))
+            parts[name] = appendQuantised(own(name, kinds[name]), value, tokens, t, this.settings, this.options.kv, effects)
+          return quantisedPast({ ...parts }, kinds, tokens, t, this.settings)
+        },
+        rewrite(part) {
+          throw new AttuneError('ERR_UNSUPPORTED', `quantised rows are not rewritten: layer ${i}, part '${part}'`, { layer: i, part })
+        },
+      }
+    }
+  }
+
+  trim(row: number, from: number, to: number): void {
+    const first = this.layout.firstPlain(to)
+    // Rows of a group that was coded since are lost as they were.
+    if (first < to && this.layout.groups(from) > this.layout.groups(to))
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `rows ${first} … ${to - 1} are no longer there as they were given; a quantised cache of ${from} rows can be trimmed to ${first} or fed again`,
+        { rows: to, exact: first },
+      )
+    this.groups.resize(row, this.layout.groups(to))
+  }
+  async fork(from: number, to: number): Promise<void> {
+    this.groups.fork(from, to)
+    await this.#plain.copyRow(from, to)
+    await this.#positions.copyRow(from, to)
+  }
+  close(row: number): void {
+    this.groups.resize(row, 0)
+  }
+  dispose(): void {
+    this.#plain.dispose()
+    this.#positions.dispose()
+    for (const b of this.#pages.values()) this.options.device.free(b)
+    this.#pages.clear()
+  }
+
+  get #positioned(): boolean {
+    return this.options.layers.some(l => l.positions)
+  }
+  #tables(tokens: StepTokens, effects: Tensor[]): QuantisedTables {
+    const b = tokens.batchRows
+    const n = typeof tokens.count === 'number' ? tokens.count : tokens.count.max
+    const most = this.layout.most(n, b)
+    const i32 = (name: string, shape: Parameters<typeof input>[2]) => input(`quantised:${name}`, 'i32', shape)
+    const places = this.#positioned && state('positions', 'i32', [b, bucket(this.#most)])
+    return {
+      slots: this.layout.slots,
+      plain: i32('plain', [b, this.layout.slots + n]),
+      lengths: i32('lengths', [b]),
+      groups: i32('groups', [b, this.#groupCapacity]),
+      coded: i32('coded', [b]),
+      keep: i32('keep', [tokens.count]),
+      freshBatch: i32('fresh-batch', [most]),
+      freshPage: i32('fresh-page', [most]),
+      freshSlots: i32('fresh-slots', [most, this.settings.group]),
+      positions: places ? appendNumbers(places, tokens.position, tokens, tokens.row, effects) : undefined,
+    }
+  }
+  #pageBytes(): [string, number][] {
+    return this.options.layers.flatMap(({ spec }, i) =>
+      ownRows(spec).flatMap(([name, kind]) => {
+        const shapes = codedShape(codingOf(this.settings, kind), this.settings.group, kind.heads, kind.width)
+        return FIELDS.map((field): [string, number] => [pageName(name, i, field), product(shapes[field])])
+      }),
+    )
+  }
+  async #fitPages(pages: number): Promise<void> {
+    const { device } = this.options
+    if (pages <= this.#allocated) return
+    for (const [name, bytes] of this.#pageBytes()) {
+      const next = device.alloc(pages * bytes)
+      this.#pageAllocations++
+      const old = this.#pages.get(name)
+      if (old) {
+        await device.write(next, await device.read(old, 0, this.#allocated * bytes))
+        device.free(old)
+      }
+      this.#pages.set(name, next)
+    }
+    this.#allocated = pages
+  }
+}
+
+const pageName = (part: string, layer: number, field: keyof Coded): string => `${partName(part, layer)}:${field}`
+const mapFields = (make: (field: keyof Coded) => Tensor): Coded => ({ codes: make('codes'), scale: make('scale'), middle: make('middle') })
+
+/** Pages grow by eighths between doublings, and by 128 rows at least. */
+export function pageRoom(pages: number, group: number): number {
+  const least = Math.ceil(128 / group)
+  let step = least
+  while (step * 16 <= pages) step *= 2
+  return Math.max(1, Math.ceil(pages / step)) * step
+}

@@ -1,0 +1,53 @@
+import { type RowsKind, rulesOf } from '@attune/attention'
+import { AttuneError } from '@attune/tensor'
+import type { CacheManager } from './manager.ts'
+import type { Coding } from './quantised-codes.ts'
+import { QuantisedKeeper } from './quantised-keeper.ts'
+
+export interface QuantisedOptions {
+  /** Bits of a number. */
+  readonly bits?: 4 | 8
+  /** Tokens that are coded together. Keys share a scale per channel along them. */
+  readonly group?: number
+  /** Numbers of a value that share a scale, at most. */
+  readonly along?: number
+  /** Turn rows by Hadamard matrices before they are coded. */
+  readonly rotate?: boolean
+  /** First rows that stay as they are. */
+  readonly sinks?: number
+  /** Last rows a query sees as they are, beside those of its unfinished group. */
+  readonly recent?: number
+}
+export type QuantisedSettings = Required<QuantisedOptions>
+
+/**
+ * Old rows in few bits: keys with a scale per channel and token group, values with a scale per token and `along` numbers, the first rows
+ * and the unfinished group in the runner's `kv` type. What a query sees depends on rows alone, never on how tokens were cut into
+ * steps. Liu et al. 2024, https://arxiv.org/abs/2402.02750; Ashkboos et al. 2024, https://arxiv.org/abs/2404.00456
+ */
+export function quantised({ bits = 4, group = 32, along = 64, rotate = true, sinks = 4, recent = 0 }: QuantisedOptions = {}): CacheManager {
+  const settings: QuantisedSettings = { bits, group, along, rotate, sinks, recent }
+  const whole = Object.entries({ group, along, sinks, recent }).find(([name, n]) => !Number.isInteger(n) || n < (name[0] === 's' || name[0] === 'r' ? 0 : 1)) // biome-ignore format: one line
+  if (whole || (bits !== 4 && bits !== 8))
+    throw new AttuneError('ERR_ARGUMENT', `a quantised cache cannot have ${JSON.stringify(settings)}: whole numbers, bits 4 or 8`, { settings })
+  return {
+    name: `int${bits}${rotate ? ' rotated' : ''}`,
+    why(kind) {
+      if (kind.kind === 'pool') return 'pooled blocks are made of rows as they were given'
+      if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
+      if (rulesOf(kind).quantise !== 'anywhere')
+        return kind.rewritten ? 'rewritten rows would be coded anew in every step' : 'rows that leave for another state must be exact'
+      return kind.width % 2 === 1 && bits === 4 ? `rows of ${kind.width} numbers do not fill bytes` : undefined
+    },
+    open: options => new QuantisedKeeper(options, settings),
+  }
+}
+
+/** A scale per channel where rows carry positions, else per token. */
+export const codingOf = ({ bits, along }: QuantisedSettings, { rotary, width }: RowsKind): Coding => {
+  if (rotary) return { bits, along: 0 }
+  // Two halves of a row share bytes, and each its scales.
+  let n = Math.min(width, along)
+  while (n < width ? (bits === 4 ? width / 2 : width) % n !== 0 : false) n--
+  return { bits, along: n }
+}
