@@ -6,7 +6,7 @@ import { llama } from '@attune/models'
 import { openModel } from '@attune/weights/node'
 
 /** @typedef {import('@attune/kit').LoadedModel} Loaded */
-/** @typedef {{ weights?: 'as-stored' | 'f32', threads?: number, chunk?: number }} Want */
+/** @typedef {{ weights?: 'as-stored' | 'f32', threads?: number, chunk?: number } & Pick<import('@attune/kit').LoadModelOptions, 'cache' | 'kv'>} Want */
 
 /** Opens devices and models for the suites. */
 export class Lab {
@@ -28,9 +28,9 @@ export class Lab {
     return this.#checkpoint
   }
   /** A loaded model: f32 weights on all threads unless asked otherwise. @param {Want} [want] @returns {Promise<Loaded>} */
-  async load({ weights = 'f32', threads, chunk } = {}) {
+  async load({ weights = 'f32', threads, ...options } = {}) {
     const kit = await this.#kit(threads)
-    return kit.load(await this.checkpoint(), { weights, chunk })
+    return kit.load(await this.checkpoint(), { weights, ...options })
   }
   async close() {
     for (const kit of this.#kits.values()) await (await kit).close()

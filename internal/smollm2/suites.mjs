@@ -8,6 +8,7 @@ export const suites = {
   latent: () => import('./checks/latent.mjs'),
   perplexity: () => import('./checks/perplexity.mjs'),
   packed: () => import('./checks/packed.mjs'),
+  quantised: () => import('./checks/quantised.mjs'),
   decode: () => import('./checks/decode.mjs'),
   kernels: () => import('./checks/kernels.mjs'),
   bitwise: () => import('./checks/bitwise.mjs'),

@@ -2,7 +2,7 @@ import type { Past, RowsKind, Segment, StepTokens } from '@attune/attention'
 import { type Expr, k, q, table, variable } from '@attune/expr'
 import { AttuneError, copyOf, type Dim, fill, gatherRows, mapExpr, type Storage, scatterRows, type Tensor } from '@attune/tensor'
 import { hadamardTurn } from './hadamard.ts'
-import type { QuantisedSettings } from './quantised.ts'
+import { isTurned, type QuantisedSettings } from './quantised.ts'
 import { type Coded, type Coding, decodeRows, encodeRows } from './quantised-codes.ts'
 import { once, vector } from './slot-past.ts'
 
@@ -43,13 +43,14 @@ export function appendQuantised(
   values: Tensor,
   tokens: StepTokens,
   t: QuantisedTables,
-  { rotate, group }: QuantisedSettings,
+  settings: QuantisedSettings,
   kv: Storage,
   effects: Tensor[],
 ): { plain: Tensor; coded: Tensor } {
   const { heads, width } = kind
+  const { group } = settings
   const total = t.plain.shape[1] as number
-  const turned = rotate ? turnOf(kind)(values) : values
+  const turned = isTurned(settings, kind) ? turnOf(kind)(values) : values
   const given = kv === 'f32' ? turned : copyOf(copyOf(turned, kv), 'f32') // as it would be read back
   const { from, to, keep, fresh } = indices(tokens, t, heads)
   const stored = plain.reshape([tokens.batchRows * heads * t.slots, width])
@@ -76,13 +77,14 @@ export function quantisedPast(
   t: QuantisedTables,
   settings: QuantisedSettings,
 ): Past {
-  const { sinks, recent, group, rotate } = settings
+  const { sinks, recent, group } = settings
   // Rows from here on are seen as they are: it follows from the query's own row, so it is the same however tokens are cut.
   const first = q.row.add(1 - sinks - recent).max(0).idiv(group).mul(group).add(sinks)
   const [b, p] = t.groups.shape as readonly number[]
   const codedRows = once(t.groups, `rows${group}+${sinks}`, () =>
     mapExpr(variable('i1', 'i32').add(sinks), [], { dtype: 'i32', shape: [b, p * group] }),
   )
+  const turn = turning(Object.fromEntries(Object.entries(kinds).filter(([, kind]) => isTurned(settings, kind))))
   const of = (which: 'plain' | 'coded', rows: Tensor, lengths: Tensor, sees: Expr): Segment => {
     const per = (make: (heads: number) => Tensor) => Object.fromEntries(Object.keys(parts).map(name => [name, make(kinds[name].heads)]))
     const spread = (x: Tensor) => per(heads => x.unsqueeze(1).expand([b, heads, x.shape[1]]))
@@ -93,7 +95,8 @@ export function quantisedPast(
       rows: spread(rows),
       positions: places && spread(places),
       sees,
-      ...(rotate && { turn: turning(kinds), turnBack: turning(kinds) }),
+      turn,
+      turnBack: turn,
     }
   }
   const refuse = (): never => {
@@ -111,7 +114,8 @@ export function quantisedPast(
 /** Rows (…, width) of a part turned, and back. */
 export const turning = (kinds: Readonly<Record<string, RowsKind>>) => {
   const turns = new Map(Object.entries(kinds).map(([name, kind]) => [name, turnOf(kind)]))
-  return (part: string, x: Tensor): Tensor => once(x, `turn:${JSON.stringify(spansOf(kinds[part]))}`, () => turns.get(part)!(x))
+  return (part: string, x: Tensor): Tensor =>
+    turns.has(part) ? once(x, `turn:${JSON.stringify(spansOf(kinds[part]))}`, () => turns.get(part)!(x)) : x
 }
 const turnOf = (kind: RowsKind) => hadamardTurn(spansOf(kind))
 /** Numbers with and without positions stay apart: values may be those without. */

@@ -11,8 +11,8 @@ export interface QuantisedOptions {
   readonly group?: number
   /** Numbers of a value that share a scale, at most. */
   readonly along?: number
-  /** Turn rows by Hadamard matrices before they are coded. */
-  readonly rotate?: boolean
+  /** Turn rows by Hadamard matrices before they are coded: all of them, those with positions (`keys`), or the others (`values`). */
+  readonly rotate?: boolean | 'keys' | 'values'
   /** First rows that stay as they are. */
   readonly sinks?: number
   /** Last rows a query sees as they are, beside those of its unfinished group. */
@@ -42,6 +42,10 @@ export function quantised({ bits = 4, group = 32, along = 64, rotate = true, sin
     open: options => new QuantisedKeeper(options, settings),
   }
 }
+
+/** Whether rows of a kind are turned. */
+export const isTurned = ({ rotate }: QuantisedSettings, { rotary }: RowsKind): boolean =>
+  typeof rotate === 'boolean' ? rotate : (rotate === 'keys') === (rotary !== undefined)
 
 /** A scale per channel where rows carry positions, else per token. */
 export const codingOf = ({ bits, along }: QuantisedSettings, { rotary, width }: RowsKind): Coding => {
