@@ -30,9 +30,9 @@ export async function check(t, lab) {
   t.atMost('q8_0 rows: perplexity above f32', more(rows), 0.1, ' %')
   const int8 = await measure('int8', { cache: quantised({ bits: 8 }), kv: 'f16' })
   t.atMost('int8: perplexity above f32', more(int8), 0.1, ' %')
-  const turned = await measure('int4 rotated', { cache: quantised({ bits: 4 }), kv: q8_0 })
+  const turned = await measure('int4 rotated', { cache: quantised(), kv: q8_0 })
   t.atMost('int4 rotated: perplexity above f32', more(turned), 1, ' %')
   t.atMost('int4 rotated: bits a value', turned.bits, 4.6)
-  const straight = await measure('int4', { cache: quantised({ bits: 4, rotate: false }), kv: q8_0 })
+  const straight = await measure('int4', { cache: quantised({ rotate: false }), kv: q8_0 })
   t.note('int4 without turns: perplexity above f32', more(straight), ' %')
 }

@@ -35,9 +35,32 @@ export function encodeRows(x: Tensor, coding: Coding): Coded {
   const levels = 2 ** coding.bits - 1
   const slack = SLACK[coding.bits]
   // A range far from zero takes coarser steps, so that its middle still fits a byte.
-  const scale = mapWith((lo, hi) => scaleCode(hi.sub(lo).div(levels - slack.middle).max(lo.add(hi).abs().div(2 * 127 * unit(coding))), slack.scale), [low, high])
+  const scale = mapWith(
+    (lo, hi) =>
+      scaleCode(
+        hi
+          .sub(lo)
+          .div(levels - slack.middle)
+          .max(
+            lo
+              .add(hi)
+              .abs()
+              .div(2 * 127 * unit(coding)),
+          ),
+        slack.scale,
+      ),
+    [low, high],
+  )
   const middle = mapWith(
-    (lo, hi, c) => lo.add(hi).mul(0.5).div(stepOf(c).mul(unit(coding))).add(128.5).floor().max(1).min(255),
+    (lo, hi, c) =>
+      lo
+        .add(hi)
+        .mul(0.5)
+        .div(stepOf(c).mul(unit(coding)))
+        .add(128.5)
+        .floor()
+        .max(1)
+        .min(255),
     [low, high, scale],
   )
   const codes = mapWith(
@@ -48,7 +71,7 @@ export function encodeRows(x: Tensor, coding: Coding): Coded {
   return { codes: packed(codes, coding), scale: bytes(scale, shape), middle: bytes(middle, shape) }
 }
 
-/** The rows that codes (…, G, heads, …) stand for, (…, G, heads, width) f32; strided views will do. */
+/** The rows that codes (…, G, heads, …) stand for, (…, G, heads, width) f32. */
 export function decodeRows({ codes, scale, middle }: Coded, coding: Coding): Tensor {
   const width = ((codes.shape[codes.rank - 1] as number) * 8) / coding.bits
   const lead = codes.shape.slice(0, -1)
@@ -90,11 +113,19 @@ function split(t: Tensor, [a, b, c]: readonly [number, number, number]): Tensor 
 /** Steps between the middles a byte can say. */
 const unit = ({ bits }: Coding): number => 2 ** bits / 32
 /** Numbers are (code + offset) · step. */
-const offset = (middle: Expr, coding: Coding): Expr => middle.sub(128).mul(unit(coding)).sub((2 ** coding.bits - 1) / 2)
+const offset = (middle: Expr, coding: Coding): Expr =>
+  middle
+    .sub(128)
+    .mul(unit(coding))
+    .sub((2 ** coding.bits - 1) / 2)
 const LN2 = Math.LN2
 /** Room for rounding scale and middle: many fine steps must all be inside the range; of few, the outermost may be cut by a fraction. */
 const SLACK = { 4: { scale: 0.5, middle: 0 }, 8: { scale: 1 - 2 ** -10, middle: 8 } }
-const stepOf = (code: Expr): Expr => code.mul(LN2 / 12).sub(14 * LN2).exp()
+const stepOf = (code: Expr): Expr =>
+  code
+    .mul(LN2 / 12)
+    .sub(14 * LN2)
+    .exp()
 const scaleCode = (step: Expr, slack: number): Expr =>
   step
     .max(2 ** -14)
@@ -105,4 +136,3 @@ const scaleCode = (step: Expr, slack: number): Expr =>
     .floor()
     .max(0)
     .min(255)
-

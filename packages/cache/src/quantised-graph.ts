@@ -1,9 +1,10 @@
 import type { Past, RowsKind, Segment, StepTokens } from '@attune/attention'
 import { type Expr, k, q, table, variable } from '@attune/expr'
-import { AttuneError, copyOf, type Dim, fill, gatherRows, mapExpr, type Storage, scatterRows, type Tensor } from '@attune/tensor'
+import { AttuneError, copyOf, type Dim, gatherRows, mapExpr, mapWith, type Storage, scatterRows, type Tensor } from '@attune/tensor'
 import { hadamardTurn } from './hadamard.ts'
 import { isTurned, type QuantisedSettings } from './quantised.ts'
 import { type Coded, type Coding, decodeRows, encodeRows } from './quantised-codes.ts'
+import type { RowTurn } from './quantised-rotary.ts'
 import { once, vector } from './slot-past.ts'
 
 /** Tables of one step, on the device; the same for all layers. */
@@ -23,6 +24,9 @@ export interface QuantisedTables {
   readonly freshBatch: Tensor
   readonly freshPage: Tensor
   readonly freshSlots: Tensor
+  /** Number of each of these rows, and that of every row in `groups`, (rows) i32. */
+  readonly freshRows: Tensor
+  readonly codedRows: Tensor
   /** Position of each row (B, rows) i32, where scores read them. */
   readonly positions?: Tensor
 }
@@ -35,11 +39,13 @@ export interface QuantisedPart {
   readonly plain: Tensor
   /** Pages of codes (pages, …) */
   readonly pages: Coded
+  /** Keys are coded as they were before their positions turned them: then a channel keeps its range from token to token. */
+  readonly turn?: RowTurn
 }
 
 /** Adds rows (N, heads, width) to a part: what attention sees as it is and as codes, each (B, heads, S, width) f32. */
 export function appendQuantised(
-  { kind, coding, plain, pages }: QuantisedPart,
+  { kind, coding, plain, pages, turn }: QuantisedPart,
   values: Tensor,
   tokens: StepTokens,
   t: QuantisedTables,
@@ -54,19 +60,27 @@ export function appendQuantised(
   const given = kv === 'f32' ? turned : copyOf(copyOf(turned, kv), 'f32') // as it would be read back
   const { from, to, keep, fresh } = indices(tokens, t, heads)
   const stored = plain.reshape([tokens.batchRows * heads * t.slots, width])
-  const before = gatherRows(stored, from).reshape([tokens.batchRows * heads * total, width])
-  const now = scatterRows(before, to, given)
+  const early = gatherRows(stored, from).reshape([tokens.batchRows * heads * total, width])
+  const now = scatterRows(early, to, given)
   effects.push(scatterRows(stored, keep, given))
   const rows = gatherRows(now, fresh) // (M, group, heads, width)
-  const codes = encodeRows(rows, coding)
+  const codes = encodeRows(
+    turn ? turn(rows.reshape([t.freshRows.shape[0], heads, width]), before(t.freshRows)).reshape(rows.shape) : rows,
+    coding,
+  )
   const put = (name: keyof Coded) => {
     const next = scatterRows(pages[name], t.freshPage, codes[name])
     effects.push(next)
-    return gatherRows(next, t.groups).permute(0, 3, 1, 2, 4) // (B, heads, P, group | 1, …)
+    return gatherRows(next, t.groups) // (B, P, group | 1, heads, …)
   }
   const [b, p] = t.groups.shape as readonly number[]
-  const decoded = decodeRows({ codes: put('codes'), scale: put('scale'), middle: put('middle') }, coding)
-  return { plain: now.reshape([b, heads, total, width]), coded: decoded.reshape([b, heads, p * group, width]) }
+  const decoded = decodeRows({ codes: put('codes'), scale: put('scale'), middle: put('middle') }, coding).reshape([
+    b * p * group,
+    heads,
+    width,
+  ])
+  const coded = turn ? turn(decoded, t.codedRows) : decoded
+  return { plain: now.reshape([b, heads, total, width]), coded: coded.reshape([b, p * group, heads, width]).permute(0, 2, 1, 3) }
 }
 
 /** What attention sees of a layer whose parts are stored so. */
@@ -79,11 +93,14 @@ export function quantisedPast(
 ): Past {
   const { sinks, recent, group } = settings
   // Rows from here on are seen as they are: it follows from the query's own row, so it is the same however tokens are cut.
-  const first = q.row.add(1 - sinks - recent).max(0).idiv(group).mul(group).add(sinks)
+  const first = q.row
+    .add(1 - sinks - recent)
+    .max(0)
+    .idiv(group)
+    .mul(group)
+    .add(sinks)
   const [b, p] = t.groups.shape as readonly number[]
-  const codedRows = once(t.groups, `rows${group}+${sinks}`, () =>
-    mapExpr(variable('i1', 'i32').add(sinks), [], { dtype: 'i32', shape: [b, p * group] }),
-  )
+  const codedRows = t.codedRows.reshape([b, p * group])
   const turn = turning(Object.fromEntries(Object.entries(kinds).filter(([, kind]) => isTurned(settings, kind))))
   const of = (which: 'plain' | 'coded', rows: Tensor, lengths: Tensor, sees: Expr): Segment => {
     const per = (make: (heads: number) => Tensor) => Object.fromEntries(Object.keys(parts).map(name => [name, make(kinds[name].heads)]))
@@ -124,6 +141,8 @@ const spansOf = ({ width, rotary }: RowsKind): number[] => {
   return [rotary.at, rotary.dims, width - rotary.at - rotary.dims].filter(n => n > 0)
 }
 
+const before = (rows: Tensor): Tensor => once(rows, 'before', () => mapWith(r => r.neg(), [rows]))
+
 function indices(tokens: StepTokens, t: QuantisedTables, heads: number) {
   const total = t.plain.shape[1] as number
   const { slots } = t
@@ -133,7 +152,10 @@ function indices(tokens: StepTokens, t: QuantisedTables, heads: number) {
   const [i0, i1, i2] = [0, 1, 2].map(i => variable(`i${i}`, 'i32'))
   const rows = table(t.plain, { dtype: 'i32', rank: 2 })
   const stored = i2.lt(slots).and(rows.at(i0, i2).ge(0))
-  const n = run(variable('x0', 'i32'), i1, total).add(slots).add(i0).sub(vector(tokens.offsets, variable('x0', 'i32')))
+  const n = run(variable('x0', 'i32'), i1, total)
+    .add(slots)
+    .add(i0)
+    .sub(vector(tokens.offsets, variable('x0', 'i32')))
   const kept = variable('x1', 'i32')
   const [batch, page, slot] = [variable('x0', 'i32'), variable('x1', 'i32'), variable('x2', 'i32')]
   const column = (x: Tensor) => x.unsqueeze(1)

@@ -1,13 +1,15 @@
 import type { RowsKind, StepTokens } from '@attune/attention'
-import { AttuneError, bytesOf, type DeviceBuffer, input, length, product, state, type Tensor } from '@attune/tensor'
+import { variable } from '@attune/expr'
+import { AttuneError, bytesOf, type DeviceBuffer, input, length, mapExpr, product, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
 import { GroupTable } from './group-table.ts'
 import { type Keeper, type KeeperOptions, ownRows, type RowsView, type StepPlan } from './keeper.ts'
 import { bucket } from './manager.ts'
-import { codingOf, type QuantisedSettings } from './quantised.ts'
+import { codingOf, isTurned, type QuantisedSettings } from './quantised.ts'
 import { type Coded, codedShape } from './quantised-codes.ts'
 import { appendQuantised, type QuantisedPart, type QuantisedTables, quantisedPast } from './quantised-graph.ts'
 import { QuantisedLayout } from './quantised-layout.ts'
+import { rotaryTurn } from './quantised-rotary.ts'
 import { partName } from './slot-keeper.ts'
 import { appendNumbers } from './slot-past.ts'
 
@@ -78,6 +80,7 @@ export class QuantisedKeeper implements Keeper {
       'quantised:fresh-batch': t.fresh.batch,
       'quantised:fresh-page': t.fresh.page,
       'quantised:fresh-slots': t.fresh.slots,
+      'quantised:fresh-rows': t.fresh.rows,
     }
   }
   lengths = (): Record<string, number> => ({ 'quantised:pages': this.#allocated })
@@ -87,13 +90,16 @@ export class QuantisedKeeper implements Keeper {
     const t = this.#tables(tokens, effects)
     const pages = length('quantised:pages', this.#pageCapacity)
     return i => {
-      const kinds = Object.fromEntries(ownRows(this.options.layers[i].spec))
+      const layer = this.options.layers[i]
+      const kinds = Object.fromEntries(ownRows(layer.spec))
       const own = (name: string, kind: RowsKind): QuantisedPart => {
         const coding = codingOf(this.settings, kind)
         const shapes = codedShape(coding, this.settings.group, kind.heads, kind.width)
+        const turns = this.settings.unrotate && kind.rotary && layer.rotary && !isTurned(this.settings, kind)
         return {
           kind,
           coding,
+          turn: turns ? rotaryTurn(layer.rotary!, kind.rotary!.at) : undefined,
           plain: state(partName(name, i), this.options.kv, [tokens.batchRows, kind.heads, this.layout.slots, kind.width]),
           pages: mapFields(field => state(pageName(name, i, field), 'u8', [pages, ...shapes[field]])),
         }
@@ -145,18 +151,23 @@ export class QuantisedKeeper implements Keeper {
     const b = tokens.batchRows
     const n = typeof tokens.count === 'number' ? tokens.count : tokens.count.max
     const most = this.layout.most(n, b)
+    const capacity = this.#groupCapacity
+    const { group, sinks } = this.settings
+    const slot = variable('i0', 'i32')
     const i32 = (name: string, shape: Parameters<typeof input>[2]) => input(`quantised:${name}`, 'i32', shape)
     const places = this.#positioned && state('positions', 'i32', [b, bucket(this.#most)])
     return {
       slots: this.layout.slots,
       plain: i32('plain', [b, this.layout.slots + n]),
       lengths: i32('lengths', [b]),
-      groups: i32('groups', [b, this.#groupCapacity]),
+      groups: i32('groups', [b, capacity]),
       coded: i32('coded', [b]),
       keep: i32('keep', [tokens.count]),
       freshBatch: i32('fresh-batch', [most]),
       freshPage: i32('fresh-page', [most]),
-      freshSlots: i32('fresh-slots', [most, this.settings.group]),
+      freshSlots: i32('fresh-slots', [most, group]),
+      freshRows: i32('fresh-rows', [most * group]),
+      codedRows: mapExpr(slot.mod(capacity * group).add(sinks), [], { dtype: 'i32', shape: [b * capacity * group] }),
       positions: places ? appendNumbers(places, tokens.position, tokens, tokens.row, effects) : undefined,
     }
   }

@@ -42,7 +42,12 @@ export class QuantisedLayout {
     const table = new Int32Array(batchRows * groupCapacity).fill(-1)
     const coded = new Int32Array(batchRows)
     const keep = new Int32Array(count).fill(-1)
-    const fresh = { batch: new Int32Array(most), page: new Int32Array(most).fill(-1), slots: new Int32Array(most * group) }
+    const fresh = {
+      batch: new Int32Array(most),
+      page: new Int32Array(most).fill(-1),
+      slots: new Int32Array(most * group),
+      rows: new Int32Array(most * group),
+    }
     let token = 0
     let next = 0
     for (const { row: b, before, count: n } of items) {
@@ -56,7 +61,10 @@ export class QuantisedLayout {
       for (let g = this.groups(before); g < this.groups(after); g++, next++) {
         fresh.batch[next] = b
         fresh.page[next] = pages(b)[g]
-        for (let t = 0; t < group; t++) fresh.slots[next * group + t] = inStep(sinks + g * group + t)
+        for (let t = 0; t < group; t++) {
+          fresh.rows[next * group + t] = sinks + g * group + t
+          fresh.slots[next * group + t] = inStep(sinks + g * group + t)
+        }
       }
     }
     for (let b = 0; b < batchRows; b++) {

@@ -5,17 +5,21 @@ import type { Coding } from './quantised-codes.ts'
 import { QuantisedKeeper } from './quantised-keeper.ts'
 
 export interface QuantisedOptions {
-  /** Bits of a number. */
+  /** Bits of a number; 4 by default. */
   readonly bits?: 4 | 8
-  /** Tokens that are coded together. Keys share a scale per channel along them. */
+  /** Tokens that are coded together, 32 by default. Keys share a scale per channel along them. */
   readonly group?: number
-  /** Numbers of a value that share a scale, at most. */
+  /** Numbers of a value that share a scale, at most; 64 by default. */
   readonly along?: number
-  /** Turn rows by Hadamard matrices before they are coded: all of them, those with positions (`keys`), or the others (`values`). */
+  /**
+   * Turn rows by Hadamard matrices before they are coded: all of them, those with positions (`keys`), or the others (`values`, the default:
+   * a scale per channel already follows keys whose channels differ, and turning them would mix these). */
   readonly rotate?: boolean | 'keys' | 'values'
-  /** First rows that stay as they are. */
+  /** Code keys as they were before their rotary positions, true by default; keys that are turned otherwise are coded as they come. */
+  readonly unrotate?: boolean
+  /** First rows that stay as they are, 4 by default. */
   readonly sinks?: number
-  /** Last rows a query sees as they are, beside those of its unfinished group. */
+  /** Last rows a query sees as they are, beside those of its unfinished group; 16 by default. */
   readonly recent?: number
 }
 export type QuantisedSettings = Required<QuantisedOptions>
@@ -25,13 +29,23 @@ export type QuantisedSettings = Required<QuantisedOptions>
  * and the unfinished group in the runner's `kv` type. What a query sees depends on rows alone, never on how tokens were cut into
  * steps. Liu et al. 2024, https://arxiv.org/abs/2402.02750; Ashkboos et al. 2024, https://arxiv.org/abs/2404.00456
  */
-export function quantised({ bits = 4, group = 32, along = 64, rotate = true, sinks = 4, recent = 0 }: QuantisedOptions = {}): CacheManager {
-  const settings: QuantisedSettings = { bits, group, along, rotate, sinks, recent }
+export function quantised({
+  bits = 4,
+  group = 32,
+  along = 64,
+  rotate = 'values',
+  unrotate = true,
+  sinks = 4,
+  recent = 16,
+}: QuantisedOptions = {}): CacheManager {
+  const settings: QuantisedSettings = { bits, group, along, rotate, unrotate, sinks, recent }
   const whole = Object.entries({ group, along, sinks, recent }).find(([name, n]) => !Number.isInteger(n) || n < (name[0] === 's' || name[0] === 'r' ? 0 : 1)) // biome-ignore format: one line
   if (whole || (bits !== 4 && bits !== 8))
-    throw new AttuneError('ERR_ARGUMENT', `a quantised cache cannot have ${JSON.stringify(settings)}: whole numbers, bits 4 or 8`, { settings })
+    throw new AttuneError('ERR_ARGUMENT', `a quantised cache cannot have ${JSON.stringify(settings)}: whole numbers, bits 4 or 8`, {
+      settings,
+    })
   return {
-    name: `int${bits}${rotate ? ' rotated' : ''}`,
+    name: `int${bits}${rotate ? `, ${rotate === true ? 'all' : rotate} turned` : ''}`,
     why(kind) {
       if (kind.kind === 'pool') return 'pooled blocks are made of rows as they were given'
       if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
