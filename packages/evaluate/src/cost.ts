@@ -1,6 +1,6 @@
 import { numbersPerSequence, numbersPerToken, type StateSpec, wholeBlocks } from '@attune/attention'
 import { type DecoderSpec, decoderParams, layerParams, type Variants, variantOf } from '@attune/models'
-import { countParams } from '@attune/nn'
+import { countParams, idleNumbers } from '@attune/nn'
 import { bytesOf, type Storage } from '@attune/tensor'
 
 export interface LayerCost {
@@ -32,7 +32,8 @@ export function cost(spec: DecoderSpec, variants: Variants, { kv = 'f32' as Stor
     }
   })
   const parameters = countParams(decoderParams(spec, variants))
-  const matrices = parameters - (spec.tied ? 0 : spec.vocab * spec.dim)
+  const idle = spec.layers.reduce((n, l) => n + idleNumbers(l.mlp, spec.dim), 0)
+  const matrices = parameters - idle - (spec.tied ? 0 : spec.vocab * spec.dim)
   const mixing = spec.layers.reduce((n, layer) => {
     const { heads, headDim } = layer.attention.config as { heads?: number; headDim?: number }
     const width = heads && headDim ? heads * headDim : numbersPerToken(variantOf(variants, layer).state(layer.attention.config)) / 2

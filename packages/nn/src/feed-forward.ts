@@ -1,7 +1,7 @@
 import type { Tensor } from '@attune/tensor'
 import { type GatedMlpConfig, type GatedMlpParams, gatedMlp, gatedMlpParams } from './mlp.ts'
 import { type MoeConfig, moe, moeParams } from './moe.ts'
-import type { Bound, ParamTree } from './params.ts'
+import { type Bound, countParams, type ParamTree } from './params.ts'
 
 /** The feed-forward half of a layer, as data. */
 export type FeedForwardSpec =
@@ -14,6 +14,8 @@ type Kind = FeedForwardSpec['kind']
 interface FeedForward<S> {
   params(spec: S, dim: number): ParamTree
   forward(params: any, x: Tensor, spec: S): Tensor
+  /** Numbers that a token passes by. */
+  idle?(spec: S, dim: number): number
 }
 const kinds: { readonly [K in Exclude<Kind, 'none'>]: FeedForward<Extract<FeedForwardSpec, { kind: K }>> } = {
   gated: {
@@ -23,6 +25,7 @@ const kinds: { readonly [K in Exclude<Kind, 'none'>]: FeedForward<Extract<FeedFo
   moe: {
     params: (spec, dim) => moeParams({ dim, ...spec }),
     forward: moe,
+    idle: (spec, dim) => countParams(moeParams({ dim, ...spec }).experts) * (1 - spec.router.perToken / spec.router.experts),
   },
 }
 
@@ -32,3 +35,6 @@ export const feedForwardParams = (spec: FeedForwardSpec, dim: number): ParamTree
 /** x (N, dim) → (N, dim) */
 export const feedForward = (params: Bound<ParamTree>, x: Tensor, spec: Exclude<FeedForwardSpec, { kind: 'none' }>): Tensor =>
   kinds[spec.kind].forward(params, x, spec as never)
+/** Numbers of the block that one token does not use: those of the experts it is not sent to. */
+export const idleNumbers = (spec: FeedForwardSpec, dim: number): number =>
+  spec.kind === 'none' ? 0 : ((kinds[spec.kind] as FeedForward<unknown>).idle?.(spec, dim) ?? 0)

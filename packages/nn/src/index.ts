@@ -1,7 +1,7 @@
 export { activation, activations } from './activation.ts'
 export { bindParams, tensorOf } from './bind.ts'
 export { decoded } from './decode.ts'
-export { type FeedForwardSpec, feedForward, feedForwardParams } from './feed-forward.ts'
+export { type FeedForwardSpec, feedForward, feedForwardParams, idleNumbers } from './feed-forward.ts'
 export { type GateSpec, gateOf } from './gate.ts'
 export { type GatedMlpConfig, gatedMlp, gatedMlpParams } from './mlp.ts'
 export { type MoeConfig, type MoeParams, moe, moeParams, type RouterSpec, type Routes, route } from './moe.ts'

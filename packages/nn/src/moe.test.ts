@@ -1,6 +1,7 @@
 import { read, reference, type Tensor, tensor } from '@attune/tensor'
 import { expect, it } from 'vitest'
 import { noise } from '../../tensor/test/gradient.ts'
+import { idleNumbers } from './feed-forward.ts'
 import { moe, type RouterSpec, route } from './moe.ts'
 
 const device = reference()
@@ -48,6 +49,13 @@ it.each(specs)('routes: %s', async (_, spec, corrected) => {
     expect([...have.chosen.subarray(...at)]).toEqual(want.chosen)
     want.weights.forEach((w, i) => void expect(have.weights[at[0] + i]).toBeCloseTo(w, 6))
   }
+})
+
+it('counts what a token passes by', () => {
+  const router: RouterSpec = { experts: 8, perToken: 2, scoring: 'softmax', normalise: true }
+  const spec = { hidden: 3, activation: 'silu', router, shared: { hidden: 5 } }
+  expect(idleNumbers({ kind: 'moe', ...spec }, 4)).toBe(6 * 3 * 3 * 4)
+  expect(idleNumbers({ kind: 'gated', hidden: 3, bias: false, activation: 'silu' }, 4)).toBe(0)
 })
 
 it('mixes the chosen experts and a gated shared one', async () => {
