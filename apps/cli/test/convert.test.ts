@@ -51,6 +51,23 @@ it('by a plan file in YAML: some layers, read back with the small cache', async 
   expect(json.kvBytesPerToken).toBe(128 + 128 + 512 + 256 + 512)
 })
 
+it('to latents: a DeepSeek folder that keeps what the flags say', async () => {
+  const out = join(await scratch(), 'latent')
+  const sizes = ['--set', 'ropeDim=16', '--set', 'latent=65', '--set', 'latentNorm']
+  const made = await attune(['convert', toy, '--to', 'mla', ...sizes, '--option', 'rope=real', '--out', out, '--json'])
+  expect(made.code, made.errors).toBe(0)
+  expect(made.json.report.layers[0]).toMatchObject({ to: 'mla', path: ['transmla'] })
+  const { figures } = made.json.report.layers[0]
+  expect(figures.ropeEnergyComplex).toBeGreaterThanOrEqual(figures.ropeEnergyReal)
+  expect(made.json.plan.layers[0]).toMatchObject({ config: { ropeDim: 16, latent: 65, latentNorm: true }, options: { rope: 'real' } })
+  const { json } = await attune(['compare', toy, out, '--json'])
+  expect(json.kvBytesPerToken).toEqual([2560, 5 * 4 * 81])
+  expect(json.meanKl).toBeLessThan(1)
+  const wrong = await attune(['convert', toy, '--to', 'mla', '--set', '=3', '--out', out])
+  expect(wrong.code).not.toBe(0)
+  expect(wrong.errors).toMatch(/'=3' is not name=value/)
+})
+
 it('by quality: as many layers as the limit allows', async () => {
   const out = join(await scratch(), 'plan')
   const { code, json, errors } = await attune([

@@ -4,7 +4,7 @@ import { conversionOf, type Made, textsOf } from '../conversion.ts'
 import { dryRunOf, dryRunText } from '../dry-run.ts'
 import { checkExportFolder } from '../export-target.ts'
 import { finite, positive } from '../numbers.ts'
-import { planOf } from '../plan-flags.ts'
+import { named, planOf } from '../plan-flags.ts'
 import { fixed, table } from '../table.ts'
 
 export const convert: CliCommand = {
@@ -13,10 +13,12 @@ export const convert: CliCommand = {
   define: c =>
     c
       .argument('<model>', 'hub id, folder, .gguf or .safetensors')
-      .option('--to <variant>', 'variant the layers become: mha, gqa, mqa')
-      .option('--method <name>', 'how, where it is not exact: mean, aligned, least-squares (default: the closest)')
+      .option('--to <variant>', 'variant the layers become: mha, gqa, mqa, mla')
+      .option('--method <name>', 'how, where it is not exact: mean, aligned, least-squares; transmla, mha2mla (default: the closest)')
       .option('--layers <list>', "layers such as '0-4,7', or 'all'", 'all')
       .option('--kv-heads <n>', 'key-value heads, for gqa', positive)
+      .option('--set <name=value>', 'of the layers it becomes, again and again: ropeDim=64, latent=193, latentNorm', named)
+      .option('--option <name=value>', 'of the method, again and again: rope=real, freqfold=2', named)
       .option('--plan <file>', 'YAML or JSON: { layers: [{ layers: 0-4, to: mqa, method: least-squares }] }')
       .option('--quality <factor>', 'convert as many of the layers as keep perplexity within this factor of the source', finite)
       .option('--calibration <file>', "UTF-8 text to calibrate and measure on, or 'builtin' (Newton's Opticks)", 'builtin')
