@@ -12,7 +12,7 @@ export async function check(t, lab) {
     const session = model.session()
     let last = { ...count, recorded: 0, allocations: 0, bucket: '' }
     for await (const { id } of session.generate(prompt, { maxTokens: 300, endIds: [], temperature: 0.8, topP: 0.95, seed: 1 })) {
-      const now = { ...count, recorded: runner.recorded, allocations: runner.allocations, bucket: runner.layouts[0].key }
+      const now = { ...count, recorded: runner.recorded, allocations: runner.allocations, bucket: runner.stateKey }
       steps.push({
         id,
         bucket: now.bucket,

@@ -182,6 +182,10 @@ export class Runner {
   get batchRows(): number {
     return Math.max(this.#states.batchRows, bucket(Math.max(1, ...[...this.#sequences].map(s => s.row + 1)), 1))
   }
+  /** Names the buckets and layouts that steps are recorded for now. */
+  get stateKey(): string {
+    return this.#states.key
+  }
   get allocations(): number {
     return this.#arena.allocations + this.#states.allocations + this.#drawn.allocations
   }

@@ -46,7 +46,9 @@ export function testCache({
         expect(nmse((await drive(model, device, ids, pieces, cache)).logits, want), `pieces ${pieces.slice(0, 3)}`).toBeLessThan(1e-9)
     })
     const slots = 'layout' in cache ? (cache as SlotManager) : undefined
-    it.runIf(slots)('does not depend on where slots lie', async () => {
+    // Blocks that are pooled and picked are runs of slots: their rows stay in order.
+    const pooled = Object.values(variant.state(config)).some(kind => kind.kind === 'pool')
+    it.runIf(slots && !pooled)('does not depend on where slots lie', async () => {
       const device = poisoned(await open())
       const pieces = new Array(length / SHUFFLE_BLOCK).fill(SHUFFLE_BLOCK)
       const want = (await drive(model, device, ids, pieces, cache)).logits
