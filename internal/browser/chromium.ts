@@ -14,18 +14,20 @@ export const whyNoChromium: string | undefined =
     ? undefined
     : `the Chromium from npm is built for linux x64; this is ${process.platform} ${process.arch}`
 
-/** Starts the Chromium from npm. Nothing of it need be installed on the system, NSS included. */
-export async function launchChromium(): Promise<Browser> {
+/** Starts the Chromium from npm. Nothing of it need be installed on the system, NSS included. `webgpu`: with WebGPU, on SwiftShader. */
+export async function launchChromium({ webgpu = false } = {}): Promise<Browser> {
   const home = await unpacked()
   return chromium.launch({
     executablePath: join(home, 'chromium'),
     // Not the package's own list: --single-process and --disable-web-security take cross-origin isolation away.
-    args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    args: ['--headless=new', '--no-sandbox', '--disable-dev-shm-usage', ...(webgpu ? WEBGPU : ['--disable-gpu'])],
     chromiumSandbox: false,
     timeout: 180_000,
     env: { ...environment(), LD_LIBRARY_PATH: [join(home, 'lib'), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':') },
   })
 }
+
+const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan']
 
 const environment = () => Object.fromEntries(Object.entries(process.env).filter((e): e is [string, string] => e[1] !== undefined))
 
@@ -33,7 +35,7 @@ const environment = () => Object.fromEntries(Object.entries(process.env).filter(
 async function unpacked(): Promise<string> {
   const bin = join(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium')), '../../bin')
   const { version } = JSON.parse(await readFile(join(bin, '../package.json'), 'utf8'))
-  const home = join(root, '.cache', `chromium-${version}`)
+  const home = join(root, '.cache', `chromium-${version}-swiftshader`)
   if (existsSync(home)) return home
   const beside = `${home}.${process.pid}`
   try {
@@ -43,6 +45,9 @@ async function unpacked(): Promise<string> {
     await chmod(browser, 0o755)
     const libraries = brotliDecompressSync(await readFile(join(bin, 'al2023.tar.br')))
     for (const [name, bytes] of filesOfTar(libraries)) await writeFile(join(beside, 'lib', basename(name)), bytes, { mode: 0o755 })
+    // The GPU process looks for its drivers beside the browser.
+    for (const [name, bytes] of filesOfTar(brotliDecompressSync(await readFile(join(bin, 'swiftshader.tar.br')))))
+      await writeFile(join(beside, basename(name)), bytes, { mode: 0o755 })
     await rename(beside, home).catch(error => {
       if (!existsSync(home)) throw error // another process was first
     })

@@ -19,11 +19,11 @@ const NO_DELETE = 0x1000
 
 /** Makes SwiftShader, Vulkan on the processor, this process's only Vulkan driver. Nothing need be installed on the system. */
 export async function useSwiftShader(): Promise<void> {
-  const home = await unpacked()
-  process.env.VK_ICD_FILENAMES = join(home, 'vk_swiftshader_icd.json')
+  const folder = await unpacked()
+  process.env.VK_ICD_FILENAMES = join(folder, 'vk_swiftshader_icd.json')
   try {
     // Loaded once by its path, the library is found by its name from then on: LD_LIBRARY_PATH is read only when a process starts.
-    process.dlopen({ exports: {} } as NodeJS.Module, join(home, 'libvulkan.so.1'), constants.dlopen.RTLD_NOW | NO_DELETE)
+    process.dlopen({ exports: {} } as NodeJS.Module, join(folder, 'libvulkan.so.1'), constants.dlopen.RTLD_NOW | NO_DELETE)
   } catch (error) {
     if (!/did not self-register/.test(String(error))) throw error
   }
