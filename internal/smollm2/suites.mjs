@@ -14,5 +14,6 @@ export const suites = {
   bitwise: () => import('./checks/bitwise.mjs'),
   pieces: () => import('./checks/pieces.mjs'),
   loop: () => import('./checks/loop.mjs'),
+  routing: () => import('./checks/routing.mjs'),
   speed: () => import('./checks/speed.mjs'),
 }

@@ -21,7 +21,8 @@ export interface PickOptions {
   readonly near?: number
 }
 
-/** Above any score, below infinity: kernels may not have one. */
+/** Above any score, below infinity: kernels may not have one. The own block is the last to be left out. */
+const OWN = 3.3e38
 const MUST = 3e38
 const i0 = variable('i0', 'i32')
 const i2 = variable('i2', 'i32')
@@ -35,8 +36,11 @@ export function pickBlocks(scores: Tensor, past: Past, rows: string, { block, pi
   const all = Math.max(1, Math.ceil(slotsOf(past, rows) / block))
   const own = table(past.tokens.row, { dtype: 'i32', rank: 1 }).at(i0).idiv(block)
   const score = table(scores, { dtype: 'f32', rank: 3 }).at(i0, variable('i1', 'i32'), i2.min(capacity(known) - 1))
-  const must = i2.eq(own).or(i2.lt(own).and(i2.lt(first).or(i2.ge(own.sub(near)))))
-  const ranked = mapExpr(must.select(MUST, i2.lt(own).select(score, -MUST)), [], { dtype: 'f32', shape: [n, lists, all] })
+  const must = i2.lt(first).or(i2.ge(own.sub(near)))
+  const ranked = mapExpr(i2.lt(own).select(must.select(MUST, score), i2.eq(own).select(OWN, -MUST)), [], {
+    dtype: 'f32',
+    shape: [n, lists, all],
+  })
   const cap = Math.min(pick, all)
   const count = own.add(1).min(cap)
   return {

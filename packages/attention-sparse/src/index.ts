@@ -1,3 +1,4 @@
 export { type BlockLists, type PickOptions, pickBlocks, pooledProducts } from './block-lists.ts'
 export { type MobaConfig, moba } from './moba.ts'
-export { type QuestConfig, quest } from './quest.ts'
+export { type NsaConfig, nsa } from './nsa.ts'
+export { pageBounds, type QuestConfig, quest } from './quest.ts'

@@ -8,6 +8,8 @@ export interface MobaConfig extends GqaConfig {
   readonly block: number
   /** Blocks a query reads, its own among them; `Infinity`: all. */
   readonly pick: number
+  /** Of those, the first blocks of the sequence, read whatever they score: weights that rest on the first rows need one. */
+  readonly first?: number
 }
 
 /**

@@ -1,7 +1,7 @@
-import { attend, defineAttention, pool } from '@attune/attention'
+import { attend, defineAttention, type Past, pool } from '@attune/attention'
 import { type GqaConfig, gqa, groupedForward } from '@attune/attention-heads'
 import { groupedHeads } from '@attune/ops'
-import { mapWith } from '@attune/tensor'
+import { mapWith, type Tensor } from '@attune/tensor'
 import { pickBlocks, pooledProducts } from './block-lists.ts'
 
 export interface QuestConfig extends GqaConfig {
@@ -9,6 +9,8 @@ export interface QuestConfig extends GqaConfig {
   readonly page: number
   /** Pages a query reads, its own among them; `Infinity`: all. */
   readonly pick: number
+  /** Of those, the first pages of the sequence, read whatever they score: weights that rest on the first rows need one. */
+  readonly first?: number
 }
 
 /**
@@ -27,22 +29,8 @@ export const quest = defineAttention('quest', {
   },
   forward: context =>
     groupedForward(context, (q, past, options) => {
-      const { heads, kvHeads, headMap = groupedHeads(heads, kvHeads), page, pick } = context.config
-      // Σ max(q·least, q·greatest): a positive number of q takes the greatest, a negative one the least.
-      const above = pooledProducts(
-        mapWith(x => x.max(0), [q]),
-        past,
-        'greatest',
-        headMap,
-      )
-      const below = pooledProducts(
-        mapWith(x => x.min(0), [q]),
-        past,
-        'least',
-        headMap,
-      )
-      const bounds = mapWith((a, b) => a.add(b), [above, below])
-      return attend(q, past, { ...options, ...pickBlocks(bounds, past, 'k', { block: page, pick }) })
+      const { heads, kvHeads, headMap = groupedHeads(heads, kvHeads), page, pick, first } = context.config
+      return attend(q, past, { ...options, ...pickBlocks(pageBounds(q, past, headMap), past, 'k', { block: page, pick, first }) })
     }),
   limits: [
     [
@@ -52,3 +40,11 @@ export const quest = defineAttention('quest', {
     ],
   ],
 })
+
+/** The largest a product of q (N, H, d) with a key of a page could be: (N, H, pages). Parts `least` and `greatest` are pooled keys. */
+export function pageBounds(q: Tensor, past: Past, heads: readonly number[]): Tensor {
+  // A positive number of q takes the greatest, a negative one the least.
+  const positive = mapWith(x => x.max(0), [q])
+  const negative = mapWith(x => x.min(0), [q])
+  return mapWith((a, b) => a.add(b), [pooledProducts(positive, past, 'greatest', heads), pooledProducts(negative, past, 'least', heads)])
+}

@@ -1,7 +1,7 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { el, mla } from '@attune/attention-latent'
 import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from '@attune/attention-linear'
-import { moba, quest } from '@attune/attention-sparse'
+import { moba, nsa, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { contiguous, paged, ring } from '@attune/cache'
 import { applyConversion } from '@attune/convert'
@@ -9,7 +9,7 @@ import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
-export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats, moba, quest]
+export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats, moba, quest, nsa]
 /** Every way to keep the past that comes with attune, at its defaults. */
 export const caches = [contiguous(), ring(), paged()]
 /** Every model type that comes with attune. */
