@@ -1,6 +1,8 @@
 import { gqa } from '@attune/attention-heads'
 import { mla } from '@attune/attention-latent/mla'
-import { contiguous, ring } from '@attune/cache'
+import { gatedDeltanet } from '@attune/attention-linear'
+import { moba } from '@attune/attention-sparse'
+import { contiguous, paged, quantised, ring } from '@attune/cache'
 import { testAttention, testCache } from '@attune/testing'
 import { afterAll, describe } from 'vitest'
 import { openWebGpu, whyNoVulkan } from './open.ts'
@@ -11,10 +13,19 @@ describe.skipIf(whyNoVulkan)(`Dawn on SwiftShader${whyNoVulkan ? `: ${whyNoVulka
   const devices = async () => [await device()]
   afterAll(async () => (await opened)?.close())
 
-  const grouped = { dim: 32, heads: 4, kvHeads: 2, headDim: 8 }
-  const latent = { dim: 32, heads: 3, nopeDim: 8, ropeDim: 8, valueDim: 12, latent: 16 }
-  testAttention(gqa, { configs: [grouped], devices })
-  testAttention(mla, { configs: [latent], devices })
-  testCache({ name: 'WebGPU', cache: contiguous(), variant: gqa, config: grouped, device })
-  testCache({ name: 'WebGPU', cache: ring(), variant: gqa, config: grouped, mask: { kind: 'window', size: 20 }, device })
+  const heads = { dim: 32, heads: 4, kvHeads: 2, headDim: 8 }
+  testAttention(gqa, { configs: [heads], devices })
+  testAttention(mla, { configs: [{ dim: 32, heads: 3, nopeDim: 8, ropeDim: 8, valueDim: 12, latent: 16 }], devices })
+  testAttention(moba, { configs: [{ ...heads, block: 8, pick: 3 }], devices })
+  testAttention(gatedDeltanet, {
+    configs: [{ dim: 20, keyHeads: 2, valueHeads: 4, keyDim: 6, valueDim: 5 }],
+    tiny: { position: { kind: 'none' } },
+    devices,
+  })
+
+  const cache = { name: 'WebGPU', variant: gqa, config: heads, device }
+  testCache({ ...cache, cache: contiguous() })
+  testCache({ ...cache, cache: ring(), mask: { kind: 'window', size: 20 } })
+  testCache({ ...cache, cache: paged({ page: 16 }) })
+  testCache({ ...cache, cache: quantised({ bits: 4, group: 16, recent: 5 }), within: 2e-2 })
 })

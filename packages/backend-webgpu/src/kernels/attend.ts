@@ -23,7 +23,6 @@ export const attendKernel: Kernel<AttendAttrs> = {
       return 'heads and widths must be fixed numbers'
     if (dV > MOST_VALUES) return `values are ${dV} wide; the kernel holds ${MOST_VALUES}`
     if (o.blocks && !attrs.block) return 'block lists need the number of slots in a block'
-    if (attrs.work) return 'the slots it scores are not counted'
     if (o.pages && !attrs.page) return 'pages need the number of slots in a page'
     return inputs.map(t => whyUnreadable(t.dtype)).find(Boolean)
   },
@@ -40,9 +39,14 @@ export const attendKernel: Kernel<AttendAttrs> = {
   },
 }
 
+/** How many slots the workgroup's threads scored. */
+const WORK = `atomicAdd(&all_scored, scored);
+workgroupBarrier();
+if (lane == 0u) { put_work(group, i32(atomicLoad(&all_scored))); }`
+
 type Result = LaunchPlan['bind'][number]
 
-function mixLaunch({ inputs, attrs, outputs: [out] }: Sig<AttendAttrs>, parts: AttendParts, lse: Result | undefined): LaunchPlan {
+function mixLaunch({ inputs, attrs, outputs: [out, ...more] }: Sig<AttendAttrs>, parts: AttendParts, lse: Result | undefined): LaunchPlan {
   const o = operandsOf<ViewType>(inputs, attrs)
   const heads = o.q.shape[1] as number
   const dV = out.shape[2] as number
@@ -74,13 +78,13 @@ let filled = held(b, kv);
 var top = ${first};
 var total = ${o.sink ? '1.0f' : '0.0f'};
 var mixed: array<f32, ${held}>;
-for (var base = 0u; base < count; base += ${SIZE}u) {
+${attrs.work ? 'var scored = 0u;\n' : ''}for (var base = 0u; base < count; base += ${SIZE}u) {
   let i = base + lane;
   var slot = 0u;
   var weighed = vec2<f32>(0.0f, 0.0f);
   if (i < count) {
     slot = ${slotText(o, attrs)};
-    if (slot < filled) { weighed = weigh(n, b, h, kv, slot); }
+    if (slot < filled) { ${attrs.work ? 'scored++; ' : ''}weighed = weigh(n, b, h, kv, slot); }
   }
   slots[lane] = slot;
 ${
@@ -118,19 +122,19 @@ for (var r = 0u; r < ${held}u; r++) {
   let d = lane + r * ${SIZE}u;
   if (d < ${dV}u) { put_out(group * ${dV}u + d, mixed[r]${softmax ? ' / max(total, 1e-37f)' : ''}); }
 }
-${lse ? 'if (lane == 0u) { put_lse(group, select(-3.4e38f, top + log(max(total, 1e-37f)), total > 0.0f)); }' : ''}`
+${lse ? 'if (lane == 0u) { put_lse(group, select(-3.4e38f, top + log(max(total, 1e-37f)), total > 0.0f)); }\n' : ''}${attrs.work ? WORK : ''}`
   return {
     text: kernelText({
-      operands: [...parts.operands, output('f32'), ...(lse ? [output('f32', 'lse')] : [])],
+      operands: [...parts.operands, output('f32'), ...(lse ? [output('f32', 'lse')] : []), ...(attrs.work ? [output('i32', 'work')] : [])],
       uniforms,
-      functions: `${parts.functions}var<workgroup> at_batch: u32;
+      functions: `${parts.functions}${attrs.work ? 'var<workgroup> all_scored: atomic<u32>;\n' : ''}var<workgroup> at_batch: u32;
 var<workgroup> keys: u32;
 var<workgroup> slots: array<u32, ${SIZE}>;
 var<workgroup> weights: array<f32, ${SIZE}>;
 ${softmax ? `var<workgroup> largest: array<f32, ${SIZE}>;\n` : ''}`,
       main,
     }),
-    bind: [...parts.bind, { output: 0 }, ...(lse ? [lse] : [])],
+    bind: [...parts.bind, { output: 0 }, ...(lse ? [lse] : []), ...(attrs.work ? [{ output: more.length }] : [])],
     params: uniforms.map(p => p.value),
     grid: gridOf(values => paramValue(o.q.shape[0], values) * heads),
   }

@@ -17,15 +17,18 @@ export const mapKernel: Kernel<MapAttrs> = {
 
 function planMap({ inputs, outputs: [out], attrs: { expr, arity } }: Sig<MapAttrs>): Plan {
   const rank = out.shape.length
-  const used = new Set(variables(expr).map(v => v.name!))
+  const used = new Map(variables(expr).map(v => [v.name!, v.type]))
   const read = inputs.slice(0, arity).flatMap((t, i) => (used.has(`x${i}`) ? [{ t, i, name: `x${i}` }] : []))
   const listed = tables(expr)
   const places = listed.map((table, i) => ({ table, t: inputs[arity + i], i: arity + i, name: `t${i}` }))
   const readers = places.map(({ name, t, table }) => tableReader(name, t, table.dtype))
   const text = exprText(expr, 'x', slot => `t${slot}_at`)
   const at = coordinates(rank)
-  const loads = read.map(({ t, name }) => `let ${name} = in_${name}(${address(broadcastStrides(t.strides, t.shape, rank), at)});\n`)
-  const indices = at.flatMap((c, a) => (used.has(`i${a}`) ? [`let i${a} = i32(${c});\n`] : []))
+  const loads = read.map(({ t, name }) => {
+    const value = `in_${name}(${address(broadcastStrides(t.strides, t.shape, rank), at)})`
+    return `let ${name} = ${converted(valueType(t.dtype), used.get(name)!, value)};\n` // the Expr says what it takes its input for
+  })
+  const indices = at.flatMap((c, a) => (used.has(`i${a}`) ? [`let i${a} = ${used.get(`i${a}`)}(${c});\n`] : []))
   const uniforms = [...elementwiseUniforms(out), ...readers.flatMap(r => r.uniforms), ...text.uniforms]
   return {
     launches: [
