@@ -9,22 +9,23 @@ import { needle, passKeys } from './index.ts'
 const filler = Array.from({ length: 300 }, (_, i) => 200 + (i % 50))
 /** A token per character. */
 const encode = (text: string): number[] => Array.from(text, c => c.charCodeAt(0) % 128)
-const options = { filler, tokens: 200, depths: [0, 0.5, 1] }
+const options = { filler, tokens: 350, depths: [0, 0.5, 1] }
 
 it('hides a pass key at the depth asked for', () => {
   const cases = passKeys(encode, options)
   expect(cases.map(c => [c.ids.length, c.depth])).toEqual([
-    [200, 0],
-    [200, 0.5],
-    [200, 1],
+    [350, 0],
+    [350, 0.5],
+    [350, 1],
   ])
   for (const { ids, answer, depth } of cases) {
     const text = String.fromCharCode(...ids)
-    const key = String.fromCharCode(...answer).trim()
+    const key = String.fromCharCode(...answer)
     expect(key).toMatch(/^[1-9][0-9]{4}$/)
     const room = ids.filter(id => id >= 200).length
-    expect(text.indexOf(`The pass key is ${key}. Remember it.`)).toBe(Math.round(depth * room) + 1)
-    expect(text.endsWith('What is the pass key? The pass key is')).toBe(true)
+    const before = ids.slice(0, text.indexOf(`The pass key is ${key}. Remember it.`)).filter(id => id >= 200).length
+    expect(before).toBe(Math.round(depth * room))
+    expect(text.endsWith('What is the pass key? The pass key is ')).toBe(true)
   }
   expect(new Set(cases.map(c => c.answer.join())).size).toBe(3)
   expect(passKeys(encode, options)).toEqual(cases)

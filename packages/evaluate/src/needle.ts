@@ -25,18 +25,28 @@ export function passKeys(
   { filler, tokens, depths, digits = 5, seed = 1 }: NeedleOptions,
 ): NeedleCase[] {
   const draw = numbers(seed)
+  const intro = encode(INTRODUCTION)
   return depths.map(depth => {
     const key = Array.from({ length: digits }, (_, i) => (i === 0 ? 1 + (draw() % 9) : draw() % 10)).join('')
-    const fact = encode(` The pass key is ${key}. Remember it. ${key} is the pass key. `)
-    const question = encode('\n\nWhat is the pass key? The pass key is')
-    const answer = encode(` The pass key is ${key}`).slice(encode(' The pass key is').length)
-    const room = tokens - fact.length - question.length
+    const fact = encode(`\n\nThe pass key is ${key}. Remember it. ${key} is the pass key.\n\n`)
+    const [question, answer] = parted(encode(QUESTION + key), encode(QUESTION + (key[0] === '1' ? '2' : '1')))
+    const room = tokens - intro.length - fact.length - question.length
     if (room < 1 || filler.length < room)
       throw new AttuneError('ERR_ARGUMENT', `a case of ${tokens} tokens needs ${room} tokens of text, got ${filler.length}`, { tokens })
     const text = Array.prototype.slice.call(filler, 0, room) as number[]
     const at = Math.round(depth * room)
-    return { ids: [...text.slice(0, at), ...fact, ...text.slice(at), ...question], answer, depth }
+    return { ids: [...intro, ...text.slice(0, at), ...fact, ...text.slice(at), ...question], answer, depth }
   })
+}
+
+const INTRODUCTION =
+  'There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. I will quiz you about it.\n\n'
+const QUESTION = '\n\nWhat is the pass key? The pass key is '
+
+/** Splits tokens where they first differ from others. */
+function parted(ids: number[], others: readonly number[]): [number[], number[]] {
+  const at = ids.findIndex((id, i) => id !== others[i])
+  return [ids.slice(0, at), ids.slice(at)]
 }
 
 export interface NeedleResult {

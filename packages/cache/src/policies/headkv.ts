@@ -45,7 +45,8 @@ export const headKv = ({
 
 function sharesOf(importance: readonly (readonly number[])[], temperature: number): number[][] {
   const total = sum(importance.flat())
-  const powers = importance.map(layer => layer.map(x => (x / total) ** temperature))
+  // No head stands out where none is of importance.
+  const powers = importance.map(layer => layer.map(x => (total > 0 ? (x / total) ** temperature : 1)))
   const all = sum(powers.flat())
   return powers.map(layer => layer.map(x => x / all))
 }

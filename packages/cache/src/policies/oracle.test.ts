@@ -7,7 +7,20 @@ import { diskFolder } from '@attune/weights/node'
 import { expect, it } from 'vitest'
 import { evicting } from '../paged.ts'
 import type { EvictionPolicy, Kept, Observed } from '../policy.ts'
-import { adaKv, duoAttention, h2o, headKv, keyDiff, knorm, kvZip, observedAttention, pyramidKv, snapKv, streamingLlm, tova } from './index.ts'
+import {
+  adaKv,
+  duoAttention,
+  h2o,
+  headKv,
+  keyDiff,
+  knorm,
+  kvZip,
+  observedAttention,
+  pyramidKv,
+  snapKv,
+  streamingLlm,
+  tova,
+} from './index.ts'
 
 interface Case {
   readonly policy: string
