@@ -49,6 +49,28 @@ export class BatchBuffers {
     const b = this.#buffers.get(name)!
     await this.device.write(b.buffer, bytes, row * b.runs * b.items * b.itemBytes)
   }
+  /** The first `items` of each run of a batch row, and the way back. */
+  async saveRow(name: string, row: number, items: number): Promise<Uint8Array> {
+    const b = this.#buffers.get(name)!
+    const all = await this.readRow(name, row)
+    const size = items * b.itemBytes
+    const out = new Uint8Array(b.runs * size)
+    for (let run = 0; run < b.runs; run++) out.set(all.subarray(run * b.items * b.itemBytes).subarray(0, size), run * size)
+    return out
+  }
+  async loadRow(name: string, row: number, items: number, bytes: Uint8Array): Promise<void> {
+    const b = this.#buffers.get(name)!
+    const size = items * b.itemBytes
+    for (let run = 0; run < b.runs && size > 0; run++)
+      await this.device.write(b.buffer, bytes.subarray(run * size, (run + 1) * size), (row * b.runs + run) * b.items * b.itemBytes)
+  }
+  /** Gives a buffer another name. */
+  rename(from: string, to: string): void {
+    const b = this.#buffers.get(from)
+    if (!b || this.#buffers.has(to)) return
+    this.#buffers.delete(from)
+    this.#buffers.set(to, b)
+  }
   drop(name: string): void {
     const b = this.#buffers.get(name)
     if (b) this.device.free(b.buffer)

@@ -82,8 +82,10 @@ export interface Keeper {
   /** The policy's wish to run the model some more first, and what it observes of a batch row with `rows` rows. */
   rehearse?(rehearsal: Rehearsal): Promise<unknown>
   observe?(row: number, rows: number): Promise<Observed>
-  /** Everything of a batch row with `rows` rows, and the way back into a fresh row. */
-  save?(row: number, rows: number): Promise<Record<string, Uint8Array>>
+  /** Bytes of each part of a saved sequence of `rows` rows. Without it nothing can be saved. Errors: `ERR_UNSUPPORTED`. */
+  savedBytes?(rows: number): Readonly<Record<string, number>>
+  /** Everything of a batch row with `rows` rows, and the way back into a fresh row that has room for them. */
+  save?(row: number, rows: number): Promise<Readonly<Record<string, Uint8Array>>>
   load?(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void>
   dispose(): void
 }

@@ -5,6 +5,8 @@ import type { Keeper, KeeperOptions } from './keeper.ts'
 /** Decides how the rows of a model's layers are kept. Managers see state kinds and masks, never variants. */
 export interface CacheManager {
   readonly name: string
+  /** What it was made with, as data. */
+  readonly settings?: Readonly<Record<string, unknown>>
   readonly about: About
   /** Why it cannot hold this state exactly under this mask, or undefined. */
   why(kind: StateKind, mask: Expr): string | undefined

@@ -65,11 +65,26 @@ export class MemoryRows {
     this.#lengths[to] = this.length(from)
     await this.#buffers.copyRow(from, to)
   }
+  savedBytes(length: number): Record<string, number> {
+    return Object.fromEntries(this.#all().map(([name, { heads, width }]) => [name, heads * length * bytesOf(this.options.kv, width)]))
+  }
+  async save(row: number): Promise<Record<string, Uint8Array>> {
+    const out: Record<string, Uint8Array> = {}
+    for (const [name] of this.#all()) out[name] = await this.#buffers.saveRow(name, row, this.length(row))
+    return out
+  }
+  async load(row: number, length: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    await this.reserve(this.#batchRows, length)
+    this.set(row, length)
+    for (const [name] of this.#all()) await this.#buffers.loadRow(name, row, length, saved[name])
+  }
   close(row: number): void {
     this.#lengths[row] = 0
   }
   dispose = (): void => this.#buffers.dispose()
 
+  #all = (): [string, RowsKind][] =>
+    this.options.layers.flatMap(({ spec }, i) => memoryParts(spec).map(([part, kind]): [string, RowsKind] => [partName(part, i), kind]))
   #parts(layer: number, spec: StateSpec, batchRows: number): Record<string, Tensor> {
     return Object.fromEntries(
       memoryParts(spec).map(([part, { heads, width }]) => [

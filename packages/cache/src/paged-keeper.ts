@@ -6,6 +6,7 @@ import { bucket } from './manager.ts'
 import { ObservedState } from './observed-state.ts'
 import { PagePool } from './page-pool.ts'
 import { newSlots, type PagedRows, pagedPast, rowsOfSlots } from './paged-graph.ts'
+import { loadPages, savedPages, savePages } from './paged-save.ts'
 import type { EvictionPolicy } from './policy.ts'
 import { partName } from './slot-keeper.ts'
 
@@ -177,6 +178,15 @@ export class PagedKeeper implements Keeper {
   }
   close(row: number): void {
     for (const pool of this.pools) pool?.close(row)
+  }
+  savedBytes(rows: number): Record<string, number> {
+    return savedPages(this.pools, rows)
+  }
+  save(row: number, rows: number): Promise<Record<string, Uint8Array>> {
+    return savePages(this.pools, row, rows)
+  }
+  load(row: number, _rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    return loadPages(this.pools, row, saved)
   }
   dispose(): void {
     for (const pool of this.pools) pool?.dispose()

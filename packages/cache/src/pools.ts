@@ -76,9 +76,22 @@ export class Pools {
       return withPools(past, added)
     }
   }
+  savedBytes(rows: number): Record<string, number> {
+    return Object.fromEntries(this.#all().map(([name, kind]) => [name, kind.heads * wholeBlocks(kind, rows) * bytesOf('f32', kind.width)]))
+  }
+  async save(row: number, rows: number): Promise<Record<string, Uint8Array>> {
+    const out: Record<string, Uint8Array> = {}
+    for (const [name, kind] of this.#all()) out[name] = await this.#buffers.saveRow(name, row, wholeBlocks(kind, rows))
+    return out
+  }
+  async load(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    for (const [name, kind] of this.#all()) await this.#buffers.loadRow(name, row, wholeBlocks(kind, rows), saved[name])
+  }
   fork = (from: number, to: number): Promise<void> => this.#buffers.copyRow(from, to)
   dispose = (): void => this.#buffers.dispose()
 
+  #all = (): [string, PoolKind][] =>
+    this.options.layers.flatMap(({ spec }, i) => partsOf(spec, 'pool').map(([part, kind]): [string, PoolKind] => [partName(part, i), kind]))
   #fresh(kind: PoolKind, tokens: StepTokens) {
     const most = this.#mostFresh(kind, capacity(tokens.count), tokens.batchRows)
     const key = poolKey(kind)

@@ -137,6 +137,39 @@ export class QuantisedKeeper implements Keeper {
   close(row: number): void {
     this.groups.resize(row, 0)
   }
+  savedBytes(rows: number): Record<string, number> {
+    const groups = this.layout.groups(rows)
+    const { kv, layers } = this.options
+    return Object.fromEntries([
+      ...layers.flatMap(({ spec }, i) =>
+        ownRows(spec).map(([name, { heads, width }]) => [partName(name, i), heads * this.layout.slots * bytesOf(kv, width)]),
+      ),
+      ...this.#pageBytes().map(([name, bytes]) => [name, groups * bytes]),
+      ...(this.#positioned ? [['positions', 4 * rows]] : []),
+    ])
+  }
+  async save(row: number, rows: number): Promise<Record<string, Uint8Array>> {
+    const { device, layers } = this.options
+    const out: Record<string, Uint8Array> = {}
+    for (const [i, { spec }] of layers.entries())
+      for (const [name] of ownRows(spec)) out[partName(name, i)] = await this.#plain.readRow(partName(name, i), row)
+    const pages = this.groups.of(row)
+    for (const [name, bytes] of this.#pageBytes()) {
+      out[name] = new Uint8Array(pages.length * bytes)
+      for (const [i, page] of pages.entries()) out[name].set(await device.read(this.#pages.get(name)!, page * bytes, bytes), i * bytes)
+    }
+    if (this.#positioned) out.positions = await this.#positions.saveRow('positions', row, rows)
+    return out
+  }
+  async load(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    const { device, layers } = this.options
+    for (const [i, { spec }] of layers.entries())
+      for (const [name] of ownRows(spec)) await this.#plain.writeRow(partName(name, i), row, saved[partName(name, i)])
+    for (const [name, bytes] of this.#pageBytes())
+      for (const [i, page] of this.groups.of(row).entries())
+        await device.write(this.#pages.get(name)!, saved[name].subarray(i * bytes, (i + 1) * bytes), page * bytes)
+    if (this.#positioned) await this.#positions.loadRow('positions', row, rows, saved.positions)
+  }
   dispose(): void {
     this.#plain.dispose()
     this.#positions.dispose()

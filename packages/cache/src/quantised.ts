@@ -46,7 +46,12 @@ export function quantised({
     })
   return {
     name: `int${bits}${rotate ? `, ${rotate === true ? 'all' : rotate} turned` : ''}`,
-    about: { title: 'Old rows in 8 or 4 bits', paper: 'https://arxiv.org/abs/2402.02750', oracle: 'transformers: perplexity of SmolLM2 in f32' },
+    settings: { ...settings },
+    about: {
+      title: 'Old rows in 8 or 4 bits',
+      paper: 'https://arxiv.org/abs/2402.02750',
+      oracle: 'transformers: perplexity of SmolLM2 in f32',
+    },
     why(kind) {
       if (kind.kind === 'pool') return 'pooled blocks are made of rows as they were given'
       if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined

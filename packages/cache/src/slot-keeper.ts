@@ -41,6 +41,8 @@ export class SlotKeeper implements Keeper {
         await this.#rows.fit(partName(part, i), { batchRows, runs: heads, items: capacity, itemBytes: bytesOf(this.options.kv, width) })
     }
     const names = this.#tableNames(this.#layouts)
+    for (const [i, { key }] of old.entries())
+      if (key !== this.#layouts[i].key) for (const kind of TABLES) this.#tables.rename(`${kind}:${key}`, `${kind}:${this.#layouts[i].key}`)
     for (const [name, capacity] of names) await this.#tables.fit(name, { batchRows, runs: 1, items: capacity, itemBytes: 4 })
     for (const name of this.#tableNames(old).keys()) if (!names.has(name)) this.#tables.drop(name)
   }
@@ -100,11 +102,39 @@ export class SlotKeeper implements Keeper {
     await this.#tables.copyRow(from, to)
   }
   close(): void {}
+  savedBytes(rows: number): Record<string, number> {
+    return Object.fromEntries(this.#saved(rows).map(({ name, bytes }) => [name, bytes]))
+  }
+  async save(row: number, rows: number): Promise<Record<string, Uint8Array>> {
+    const out: Record<string, Uint8Array> = {}
+    for (const { name, from, stored, items } of this.#saved(rows)) out[name] = await from.saveRow(stored, row, items)
+    return out
+  }
+  async load(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    for (const { name, from, stored, items } of this.#saved(rows)) await from.loadRow(stored, row, items, saved[name])
+  }
   dispose(): void {
     this.#rows.dispose()
     this.#tables.dispose()
   }
 
+  /** What a sequence of `rows` rows is made of: names follow its own layout, which another runner has too, whatever else it holds. */
+  #saved(rows: number): { name: string; from: BatchBuffers; stored: string; items: number; bytes: number }[] {
+    const own = this.#layout(Math.max(1, rows))
+    const parts = this.options.layers.flatMap(({ spec }, i) => {
+      const items = own[i].length(rows)
+      return ownRows(spec).map(([part, { heads, width }]) => {
+        const name = partName(part, i)
+        return { name, from: this.#rows, stored: name, items, bytes: heads * items * bytesOf(this.options.kv, width) }
+      })
+    })
+    const tables = [...this.#tableNames(own).keys()].map(name => {
+      const i = own.findIndex(l => name.endsWith(`:${l.key}`))
+      const items = own[i].length(rows)
+      return { name, from: this.#tables, stored: name.replace(own[i].key, this.#layouts[i].key), items, bytes: 4 * items }
+    })
+    return [...parts, ...tables]
+  }
   #layout = (rows: number): RowsLayout[] => this.options.layers.map(l => this.layout(l, rows, this.options.chunk))
 
   #operands(layout: RowsLayout, tokens: StepTokens, effects: Tensor[]): SlotRows {
@@ -133,6 +163,7 @@ export class SlotKeeper implements Keeper {
   }
 }
 
+const TABLES = ['rows', 'positions']
 export const partName = (part: string, layer: number): string => `${part}.${layer}`
 const distinct = (layouts: readonly RowsLayout[]): RowsLayout[] => [...new Map(layouts.map(l => [l.key, l])).values()]
 

@@ -7,6 +7,7 @@ import type { Keeper, KeeperOptions, StepPlan } from './keeper.ts'
 import type { CacheManager } from './manager.ts'
 import { MemoryRows } from './memory-rows.ts'
 import { Pools } from './pools.ts'
+import { under, within } from './save-file.ts'
 import { partName } from './slot-keeper.ts'
 import { batchIndex } from './slot-past.ts'
 
@@ -139,10 +140,43 @@ export class States {
     await this.memory.fork(from, to)
     await this.#fixed.copyRow(from, to)
   }
+  /** Everything a sequence of `rows` rows remembers. Errors: `ERR_UNSUPPORTED` where the cache cannot save. */
+  async save(row: number, rows: number): Promise<Record<string, Uint8Array>> {
+    this.savedBytes(rows, 0)
+    const fixed: Record<string, Uint8Array> = {}
+    for (const [name] of this.#fixedBytes()) fixed[name] = await this.#fixed.readRow(name, row)
+    return {
+      ...under('rows', await this.rows.save!(row, rows)),
+      ...under('pools', await this.#pools.save(row, rows)),
+      ...under('memory', await this.memory.save(row)),
+      ...under('fixed', fixed),
+    }
+  }
+  /** Sizes of what is saved of a sequence of `rows` rows whose memory axis has `memory` rows. */
+  savedBytes(rows: number, memory: number): Record<string, number> {
+    if (!this.rows.savedBytes) throw new AttuneError('ERR_UNSUPPORTED', 'this cache cannot save its sequences', {})
+    return {
+      ...under('rows', this.rows.savedBytes(rows)),
+      ...under('pools', this.#pools.savedBytes(rows)),
+      ...under('memory', this.memory.savedBytes(memory)),
+      ...under('fixed', Object.fromEntries(this.#fixedBytes())),
+    }
+  }
+  /** The way back into a fresh batch row with room for `rows` rows. Parts must be as `savedBytes` says. */
+  async load(row: number, rows: number, memory: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    await this.rows.load!(row, rows, within('rows', saved))
+    await this.#pools.load(row, rows, within('pools', saved))
+    await this.memory.load(row, memory, within('memory', saved))
+    for (const [name, bytes] of Object.entries(within('fixed', saved))) await this.#fixed.writeRow(name, row, bytes)
+  }
   close(row: number): void {
     this.rows.close(row)
     this.memory.close(row)
   }
+  #fixedBytes = (): [string, number][] =>
+    this.options.layers.flatMap(({ spec }, i) =>
+      fixedParts(spec).map(([part, shape]): [string, number] => [partName(part, i), bytesOf('f32', product(shape))]),
+    )
   dispose(): void {
     for (const x of [this.rows, this.#pools, this.memory, this.#fixed]) x.dispose()
   }

@@ -112,6 +112,20 @@ export class Session {
   async fork(): Promise<Session> {
     return new Session(this.runner, this.tokenizer, this.endIds, await this.runner.fork(this.#sequence), this.#ids)
   }
+  /** The session as bytes: its tokens and all that is remembered of them. */
+  save(): Promise<Uint8Array> {
+    return this.runner.save(this.#sequence, { ids: new Uint8Array(Int32Array.from(this.#ids).buffer) })
+  }
+  /** A session from `save`'s bytes. Errors: `ERR_FORMAT`; `ERR_ARGUMENT` when another model or cache saved it. */
+  static async load(runner: Runner, tokenizer: Tokenizer, bytes: Uint8Array, endIds: readonly number[] = []): Promise<Session> {
+    const { sequence, own } = await runner.load(bytes)
+    try {
+      return new Session(runner, tokenizer, endIds, sequence, idsOf(own.ids, sequence.rows, runner.model.spec.vocab))
+    } catch (error) {
+      runner.close(sequence)
+      throw error
+    }
+  }
   /** Forgets all tokens from `count` on. */
   trim(count: number): void {
     if (count < this.#sequence.rows) this.runner.trim(this.#sequence, count)
@@ -156,4 +170,14 @@ function logSoftmaxAt(logits: ArrayLike<number>, index: number): number {
   let total = 0
   for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i] - top)
   return logits[index] - top - Math.log(total)
+}
+
+function idsOf(bytes: Uint8Array | undefined, rows: number, vocab: number): number[] {
+  const wrong = (what: string) => new AttuneError('ERR_FORMAT', `saved session: ids: ${what}`, { field: 'ids' })
+  if (!bytes || bytes.byteLength % 4 !== 0) throw wrong('there are no whole token ids')
+  const ids = [...new Int32Array(bytes.slice().buffer)]
+  if (ids.length < rows) throw wrong(`${ids.length} ids for ${rows} rows`)
+  const bad = ids.find(id => id < 0 || id >= vocab)
+  if (bad !== undefined) throw wrong(`${bad} is outside the vocabulary of ${vocab}`)
+  return ids
 }

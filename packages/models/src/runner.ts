@@ -1,9 +1,10 @@
 import { automatic, BatchBuffers, bucket, type CacheManager, contiguous, ring, States } from '@attune/cache'
-import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
 import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
 import type { Model } from './model.ts'
 import { noOutput } from './probes.ts'
-import { layerStates, type Probe, ropeName, stepGraph } from './step-graph.ts'
+import { readSequence, type SavedBy, saveSequence } from './saved-sequence.ts'
+import { layerStates, type Probe, stepGraph } from './step-graph.ts'
+import { maximum, stepInputs } from './step-inputs.ts'
 
 export interface RunnerOptions {
   /** How the past is kept. Default: a ring where a layer's mask allows it, else contiguous. */
@@ -53,6 +54,7 @@ export class Runner {
   readonly #drawn: BatchBuffers
   readonly kv: Storage
   readonly chunk: number
+  readonly #cache: string
   #turn: Promise<void> = Promise.resolve()
   /** How many graphs were recorded, for tests and profiles. */
   recorded = 0
@@ -63,6 +65,7 @@ export class Runner {
     { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256 }: RunnerOptions = {},
   ) {
     this.kv = kv
+    this.#cache = cache.settings ? `${cache.name} ${JSON.stringify(cache.settings)}` : cache.name
     this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
     this.#states = new States(cache, { device, layers: layerStates(model), kv, chunk: this.chunk })
     this.#arena = new Arena(device)
@@ -98,6 +101,31 @@ export class Runner {
   }
 
   /**
+   * A sequence as bytes, to go on with later or elsewhere on the same model and cache; `own` are the caller's parts of the file.
+   * Errors: `ERR_UNSUPPORTED` where the cache cannot save.
+   */
+  save(sequence: Sequence, own: Readonly<Record<string, Uint8Array>> = {}): Promise<Uint8Array> {
+    return this.#alone(async () => {
+      await this.#reserve()
+      return saveSequence(this.#saving, sequence.row, sequence, own)
+    })
+  }
+  /**
+   * A new sequence from `save`'s bytes: it continues bit for bit as the saved one would on the same device and build.
+   * Errors: `ERR_FORMAT` naming the field; `ERR_ARGUMENT` when it was saved from another model, cache or `kv` type.
+   */
+  load(bytes: Uint8Array): Promise<{ readonly sequence: Sequence; readonly own: Readonly<Record<string, Uint8Array>> }> {
+    return this.#alone(async () => {
+      const { rows, position, memory, state, own } = await readSequence(this.#saving, bytes)
+      const sequence = Object.assign(this.open(), { rows, position })
+      await this.#reserve()
+      if (rows > 0) await this.#states.load(sequence.row, rows, memory, state)
+      await this.#drawn.writeRow('drawn', sequence.row, state.drawn)
+      return { sequence, own }
+    })
+  }
+
+  /**
    * Runs one step and then `use` on its results, before any other step of this runner may overwrite them: sessions that share a runner
    * take turns.
    */
@@ -128,7 +156,10 @@ export class Runner {
     const recording = await this.#recording(capacity, probe, options.observe || this.#states.rows.observes === 'all')
     await recording.run({
       lengths: { tokens: count, ...this.#states.rows.lengths() },
-      inputs: { ...this.#tokenInputs(items, count, capacity), ...options.inputs },
+      inputs: {
+        ...stepInputs(this.model, this.#states, items, this.#rowsAfter(items, this.#states.batchRows), capacity),
+        ...options.inputs,
+      },
       states: { ...this.#states.buffers(), ...this.#drawn.all() },
       signal: options.signal,
     })
@@ -174,6 +205,9 @@ export class Runner {
     await this.#alone(() => this.#settle(sequence, 'prefill', rehearsed))
   }
 
+  get #saving(): SavedBy {
+    return { model: this.model, states: this.#states, drawn: this.#drawn, kv: this.kv, cache: this.#cache }
+  }
   /** Bytes allocated for everything that is remembered now. */
   get cacheBytes(): number {
     return this.#states.bytes
@@ -262,41 +296,4 @@ export class Runner {
     }
     return r
   }
-
-  #tokenInputs(items: readonly StepWork[], count: number, capacity: number): Record<string, Int32Array | Float32Array> {
-    const b = this.#states.batchRows
-    const ids = new Int32Array(count)
-    const batch = new Int32Array(count)
-    const row = new Int32Array(count)
-    const position = new Int32Array(count)
-    const offsets = new Int32Array(b + 1)
-    let at = 0
-    for (const { sequence: s, ids: own, positions } of items) {
-      for (let i = 0; i < own.length; i++, at++) {
-        ids[at] = own[i]
-        batch[at] = s.row
-        row[at] = s.rows + i
-        position[at] = positions ? positions[i] : s.position + i
-      }
-      offsets[s.row + 1] = own.length
-    }
-    for (let i = 0; i < b; i++) offsets[i + 1] += offsets[i]
-    const plan = {
-      batchRows: b,
-      capacity,
-      items: items.map(({ sequence, ids }) => ({ row: sequence.row, before: sequence.rows, count: ids.length })),
-      rows: this.#rowsAfter(items, b),
-    }
-    const out: Record<string, Int32Array | Float32Array> = { ids, batch, row, position, offsets, ...this.#states.inputs(plan) }
-    const span = Math.max(
-      1,
-      ...items.map(w => Math.max(w.span ?? 0, w.sequence.position + w.ids.length, w.positions ? 1 + maximum(w.positions) : 0)),
-    )
-    for (const spec of varying(this.model)) out[ropeName(spec)] = ropeFrequencies(spec, span).values
-    return out
-  }
 }
-
-const maximum = (x: ArrayLike<number>): number => Array.from(x).reduce((a, b) => Math.max(a, b), 0)
-const varying = (model: Model): RopeSpec[] =>
-  model.spec.layers.map(l => l.attention.position).filter((p): p is RopeSpec => p.kind === 'rope' && frequenciesVary(p))

@@ -69,6 +69,29 @@ export function testCache({
       expect(runner.recorded).toBeLessThanOrEqual(3)
       await runner.dispose()
     })
+    it('continues bit for bit after saving and loading, and says when it cannot save', async () => {
+      const device = await open()
+      const [one, other] = [new Runner(model, poisoned(device), { cache }), new Runner(model, poisoned(device), { cache })]
+      const origin = one.open()
+      await one.feed(origin, ids.slice(0, 41), noOutput)
+      const refusal = await one.save(origin).then(
+        () => undefined,
+        (error: { code: string }) => error.code,
+      )
+      if (refusal) expect(refusal).toBe('ERR_UNSUPPORTED')
+      else {
+        const { sequence } = await other.load(await one.save(origin))
+        for (const id of ids.slice(41, 46)) {
+          const [a, b] = [
+            await one.step([{ sequence: origin, ids: [id] }], lastLogits),
+            await other.step([{ sequence, ids: [id] }], lastLogits),
+          ]
+          expect((await b.read('logits')).data).toEqual((await a.read('logits')).data)
+        }
+      }
+      await one.dispose()
+      await other.dispose()
+    })
     it('a fork continues as its origin does, and leaves it alone', async () => {
       const device = await open()
       const runner = new Runner(model, device, { cache, chunk: 32 })

@@ -1,0 +1,45 @@
+import { gqa } from '@attune/attention-heads'
+import { contiguous, packSaved, quantised, unpackSaved } from '@attune/cache'
+import { Runner } from '@attune/models'
+import { type AttuneError, reference } from '@attune/tensor'
+import { tinyModel } from '@attune/testing'
+import { describe, expect, it } from 'vitest'
+import { Session } from './session.ts'
+import type { Tokenizer } from './tokenizer.ts'
+
+const model = tinyModel(gqa, { dim: 32, heads: 4, kvHeads: 2, headDim: 8 }, { layers: 2 })
+/** Ids are characters. */
+const tokenizer = {
+  encode: (text: string) => [...text].map(c => c.charCodeAt(0) % 50),
+  stream: () => ({ push: (id: number) => String.fromCharCode(65 + id), end: () => '' }),
+} as unknown as Tokenizer
+const greedy = { temperature: 0, maxTokens: 8 }
+
+describe('a session', () => {
+  it.each([contiguous(), quantised({ group: 8, recent: 3 })])(
+    'continues after saving and loading as if nothing had happened, $name',
+    async cache => {
+      const [here, there] = [new Runner(model, reference(), { cache }), new Runner(model, reference(), { cache })]
+      const session = new Session(here, tokenizer)
+      await session.complete('a first question', greedy)
+      const copy = await Session.load(there, tokenizer, await session.save())
+      expect(copy.ids).toEqual(session.ids)
+      expect(await copy.complete('and more', greedy)).toBe(await session.complete('and more', greedy))
+      expect(copy.ids).toEqual(session.ids)
+    },
+  )
+  it('is refused with too few ids or foreign ones, and leaves the runner as it was', async () => {
+    const runner = new Runner(model, reference(), { cache: contiguous() })
+    const session = new Session(runner, tokenizer)
+    await session.complete('hello', greedy)
+    const { facts, parts } = unpackSaved(await session.save())
+    for (const ids of [undefined, new Int32Array(2), new Int32Array(40).fill(50)]) {
+      const own: Record<string, Uint8Array> = ids ? { 'own/ids': new Uint8Array(ids.buffer) } : { 'own/other': new Uint8Array(1) }
+      const { 'own/ids': _, ...rest } = parts
+      const error: AttuneError = await Session.load(runner, tokenizer, packSaved({ facts, parts: { ...rest, ...own } })).catch(e => e)
+      expect(error.code).toBe('ERR_FORMAT')
+      expect(error.data).toMatchObject({ field: 'ids' })
+    }
+    expect(runner.open().row).toBe(1)
+  })
+})
