@@ -79,7 +79,37 @@ it('explain names what runs each op', async () => {
 
 it('variants and doctor answer', async () => {
   const { json } = await attune(['variants', '--json'])
-  expect(json.variants.map((v: { name: string }) => v.name)).toEqual(['mha', 'gqa', 'mqa'])
+  const attention = json.variants.filter((v: { kind: string }) => v.kind === 'attention')
+  expect(attention.slice(0, 3).map((v: { name: string }) => v.name)).toEqual(['mha', 'gqa', 'mqa'])
   expect(json.bridges).toContainEqual(expect.objectContaining({ from: 'gqa', to: 'mha', exactness: 'exact' }))
   expect((await attune(['doctor', '--json'])).json.cpu).toMatchObject({ backend: expect.stringMatching(/native|wasm/) })
+})
+
+it('a policy drops rows of the prompt', async () => {
+  const file = join(await scratch(), 'text.txt')
+  const text = 'The Sun shining through a Prism cast its Colours upon the Paper. '.repeat(8)
+  await writeFile(file, text)
+  const whole = await attune(['run', toy, '--prompt-file', file, '-n', '8', '--json'])
+  const all = await attune(['run', toy, '--prompt-file', file, '-n', '8', '--policy', 'snapkv', '--budget', '4096', '--json'])
+  expect(all.json.ids).toEqual(whole.json.ids)
+  const few = await attune(['run', toy, '--prompt-file', file, '-n', '8', '--policy', 'snapkv', '--budget', '0.1', '--json'])
+  expect(few.code, few.errors).toBe(0)
+  expect(few.json.cacheBytes).toBeLessThan(all.json.cacheBytes)
+
+  const plain = await attune(['eval', toy, '--text', file, '--window', '128', '--prompt', '64', '--json'])
+  const evicted = await attune(['eval', toy, '--text', file, '--window', '128', '--policy', 'random', '--budget', '8', '--json'])
+  expect(evicted.json).toMatchObject({ prompt: 64, policy: 'random', tokens: plain.json.tokens })
+  expect(evicted.json.perplexity).not.toBe(plain.json.perplexity)
+  expect((await attune(['run', toy, '--policy', 'none'])).errors).toMatch(/Allowed choices are snapkv, h2o/)
+  expect((await attune(['run', toy, '--policy', 'h2o', '--budget', '1.5'])).errors).toMatch(/share below 1/)
+})
+
+it('variants lists policies and what each is compared with', async () => {
+  const { json } = await attune(['variants', '--json'])
+  const policies = json.variants.filter((v: { kind: string }) => v.kind === 'policy')
+  expect(policies.map((p: { name: string }) => p.name)).toContain('kvzip')
+  for (const { name, proven, oracle, paper } of policies) {
+    expect([name, proven]).toEqual([name, name !== 'random'])
+    if (proven) expect([typeof oracle, paper]).toEqual(['string', expect.stringMatching(/^https:/)])
+  }
 })

@@ -4,6 +4,21 @@ import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from
 import { moba, nsa, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { contiguous, paged, ring } from '@attune/cache'
+import {
+  adaKv,
+  duoAttention,
+  h2o,
+  headKv,
+  keyDiff,
+  knorm,
+  kvZip,
+  observedAttention,
+  pyramidKv,
+  randomRows,
+  snapKv,
+  streamingLlm,
+  tova,
+} from '@attune/cache/policies'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next } from '@attune/models'
@@ -12,6 +27,11 @@ import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, 
 export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats, moba, quest, nsa]
 /** Every way to keep the past that comes with attune, at its defaults. */
 export const caches = [contiguous(), ring(), paged()]
+/** Every way to drop rows of a prompt that comes with attune, at its defaults. */
+export const policies = [
+  ...[snapKv(), h2o(), observedAttention(), tova(), knorm(), keyDiff(), adaKv(), headKv(), pyramidKv(), duoAttention()],
+  ...[kvZip(), streamingLlm(), randomRows()],
+]
 /** Every model type that comes with attune. */
 export const models = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax]
 

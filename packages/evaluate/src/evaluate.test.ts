@@ -33,6 +33,10 @@ it('perplexity is the exponential of the mean loss, whatever the pieces', async 
   expect(pieces.nll).toBeCloseTo(nll, 5)
   const windows = await perplexity(new Runner(model, device), ids, { window: 7 })
   expect(windows.tokens).toBe(18)
+  const prompted = await perplexity(new Runner(model, device, { chunk: 4 }), ids, { prompt: 13 })
+  expect(prompted.losses).toHaveLength(8)
+  for (const [i, loss] of prompted.losses.entries()) expect(loss).toBeCloseTo(whole.losses[12 + i], 4)
+  await expect(perplexity(new Runner(model, device), ids, { prompt: 21 })).rejects.toThrow(/leaves nothing/)
   await expect(perplexity(new Runner(model, device), [1])).rejects.toMatchObject({ code: 'ERR_ARGUMENT' })
 })
 

@@ -1,3 +1,4 @@
+import { addCache, cacheOf } from '../cache-flags.ts'
 import { ChatTurns } from '../chat-turns.ts'
 import type { CliCommand } from '../command.ts'
 import { DEFAULT_MODEL } from '../context.ts'
@@ -11,12 +12,12 @@ export const chat: CliCommand = {
   summary: 'Talk with a chat model, several turns. Reads lines from a pipe as well.',
   define: c =>
     addSampling(
-      c.argument('[model]', 'hub id, folder, .gguf or .safetensors', DEFAULT_MODEL).option('--system <text>', 'system message'),
+      addCache(c).argument('[model]', 'hub id, folder, .gguf or .safetensors', DEFAULT_MODEL).option('--system <text>', 'system message'),
       512,
     ).addHelpText('after', `\nEvery line is one message. ${HELP}.`),
   async run(context, [ref = DEFAULT_MODEL], options) {
     const { io } = context
-    const model = await context.load(ref)
+    const model = await context.load(ref, cacheOf(options))
     model.chatTemplate // refuses at once where there is none
     const chat = new ChatTurns(model, options.system)
     const asks = io.stdin.isTTY === true && io.stderrIsTty

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { addCache, cacheOf } from '../cache-flags.ts'
 import type { CliCommand } from '../command.ts'
 import { type Context, DEFAULT_MODEL } from '../context.ts'
 import { inputText } from '../lines.ts'
@@ -9,7 +10,7 @@ export const run: CliCommand = {
   summary: 'Continue a prompt, token by token.',
   define: c =>
     addSampling(
-      c
+      addCache(c)
         .argument('[model]', 'hub id, folder, .gguf or .safetensors', DEFAULT_MODEL)
         .option('-p, --prompt <text>', 'text to continue', 'The capital of France is')
         .option('--prompt-file <file>', "read the prompt from a UTF-8 file; '-' reads standard input")
@@ -17,7 +18,7 @@ export const run: CliCommand = {
     ),
   async run(context, [ref = DEFAULT_MODEL], options) {
     const text = await promptOf(context, options)
-    const model = await context.load(ref)
+    const model = await context.load(ref, cacheOf(options))
     const prompt = options.chat ? [{ role: 'user', content: text }] : text
     const from = performance.now()
     let first = 0
@@ -42,6 +43,7 @@ export const run: CliCommand = {
       finish: next.value,
       firstTokenSeconds: (first - from) / 1000,
       tokensPerSecond: speed,
+      cacheBytes: model.runner.cacheBytes,
     }
     context.result(value, () => '\n')
     context.progress.note(

@@ -17,7 +17,7 @@ export const variants: CliCommand = {
   summary: 'List attention variants, positions, caches, policies and conversions, and what proves each.',
   define: c => c,
   async run(context) {
-    const { attention, caches, positions } = await import('attune')
+    const { attention, caches, policies, positions } = await import('attune')
     const entry = (kind: string, name: string, about: Omit<Entry, 'kind' | 'name' | 'proven'>): Entry => ({
       kind,
       name,
@@ -28,6 +28,7 @@ export const variants: CliCommand = {
       ...attention.map(v => entry('attention', v.name, v.about)),
       ...positions.map(({ name, ...about }) => entry('position', name, about)),
       ...caches.map(c => entry('cache', c.name, c.about)),
+      ...policies.map(p => entry('policy', p.name, p.about)),
     ]
     // A variant's meaning is a composition of primitives, which every device has; kernels only make it faster.
     const devices = ['reference', 'cpu', 'webgpu']
