@@ -1,6 +1,7 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { el, mla } from '@attune/attention-latent'
 import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from '@attune/attention-linear'
+import { castle, mta, path, talkingHeads } from '@attune/attention-mixing'
 import { moba, nsa, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { contiguous, paged, ring } from '@attune/cache'
@@ -24,7 +25,27 @@ import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
-export const attention = [mha, gqa, mqa, mla, el, linear, lightning, gla, deltanet, gatedDeltanet, mamba2, lolcats, moba, quest, nsa]
+export const attention = [
+  mha,
+  gqa,
+  mqa,
+  mla,
+  el,
+  linear,
+  lightning,
+  gla,
+  deltanet,
+  gatedDeltanet,
+  mamba2,
+  lolcats,
+  moba,
+  quest,
+  nsa,
+  path,
+  castle,
+  talkingHeads,
+  mta,
+]
 /** Every way to keep the past that comes with attune, at its defaults. */
 export const caches = [contiguous(), ring(), paged()]
 /** Every way to drop rows of a prompt that comes with attune, at its defaults. */

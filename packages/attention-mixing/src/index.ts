@@ -1,0 +1,5 @@
+export { attendMixed, type MixedAttrs, type MixedOperands, type MixedOptions, mixOver } from './attend-mixed.ts'
+export { type CastleConfig, castle } from './castle.ts'
+export { type MtaConfig, mta } from './mta.ts'
+export { type PathConfig, path } from './path.ts'
+export { type TalkingHeadsConfig, talkingHeads } from './talking-heads.ts'

@@ -1,0 +1,56 @@
+import { defineAttention, rows } from '@attune/attention'
+import { array, linear } from '@attune/nn'
+import { dense, type Tensor } from '@attune/tensor'
+import { mixOver } from './attend-mixed.ts'
+
+export interface TalkingHeadsConfig {
+  readonly dim: number
+  /** Heads of queries and keys, of the softmax, and of values; all equal in the plain form. */
+  readonly logitHeads?: number
+  readonly heads: number
+  readonly valueHeads?: number
+  readonly headDim: number
+}
+const counts = ({ heads, logitHeads = heads, valueHeads = heads }: TalkingHeadsConfig) => ({ logitHeads, valueHeads })
+const each = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+
+/**
+ * Talking-heads attention: logits are mixed over heads before the softmax and weights after it. Shazeer et al. 2020,
+ * https://arxiv.org/abs/2003.02436
+ */
+export const talkingHeads = defineAttention('talking-heads', {
+  title: 'Talking-heads attention',
+  paper: 'https://arxiv.org/abs/2003.02436',
+  family: 'mixing',
+  params(config: TalkingHeadsConfig) {
+    const { dim, heads, headDim: d } = config
+    const { logitHeads, valueHeads } = counts(config)
+    return {
+      q: linear({ dim }, { h: logitHeads, d }),
+      k: linear({ dim }, { h: logitHeads, d }),
+      v: linear({ dim }, { h: valueHeads, d }),
+      before: array([heads, logitHeads], { spread: 0.5 }),
+      after: array([valueHeads, heads], { spread: 0.5 }),
+      o: linear({ h: valueHeads, d }, { dim }),
+    }
+  },
+  // Heads lie side by side: a token's rows come and go together.
+  state(config) {
+    const { logitHeads, valueHeads } = counts(config)
+    return { k: rows(1, logitHeads * config.headDim), v: rows(1, valueHeads * config.headDim) }
+  },
+  forward({ x, params: p, position, state, mask, score, config }) {
+    const { logitHeads, valueHeads } = counts(config)
+    const past = state.append({ k: sideBySide(position.rotate(p.k(x))), v: sideBySide(p.v(x)) })
+    const q = position.rotate(p.q(x)) // (N, logit heads, d)
+    return p.o(
+      mixOver(past, {
+        ...{ q, keyCount: logitHeads, valueCount: valueHeads, keyHeads: each(logitHeads), valueHeads: each(valueHeads) },
+        ...{ before: p.before, after: p.after, scale: config.headDim ** -0.5, mask, score },
+      }),
+    )
+  },
+})
+
+/** (N, heads, d) → (N, 1, heads · d) */
+export const sideBySide = (x: Tensor): Tensor => dense(x).reshape([x.shape[0], 1, (x.shape[1] as number) * (x.shape[2] as number)])

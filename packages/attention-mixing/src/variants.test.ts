@@ -1,0 +1,35 @@
+import { cpu } from '@attune/backend-cpu'
+import { contiguous, paged } from '@attune/cache'
+import { testAttention, testCache } from '@attune/testing'
+import { afterAll } from 'vitest'
+import { castle, mta, path, talkingHeads } from './index.ts'
+
+const opened = Promise.all([cpu({ threads: 2 }), cpu({ backend: 'wasm', threads: 2 })])
+const devices = () => opened
+afterAll(async () => {
+  for (const d of await opened) await d.close()
+})
+const heads = { dim: 24, heads: 4, kvHeads: 2, headDim: 8 }
+const tiny = { position: { kind: 'none' } as const }
+
+testAttention(path, { configs: [heads, { ...heads, heads: 2, rank: 6 }], devices, tiny })
+testAttention(castle, { configs: [{ dim: 24, heads: 3, headDim: 8 }], devices, tiny })
+testAttention(talkingHeads, {
+  configs: [
+    { dim: 24, heads: 3, headDim: 8 },
+    { dim: 24, logitHeads: 2, heads: 4, valueHeads: 3, headDim: 8 },
+  ],
+  devices,
+})
+testAttention(mta, {
+  configs: [
+    { ...heads, queryTaps: 3, keyTaps: 5, mixLogits: true, headGroup: 2 },
+    { ...heads, queryTaps: 2, keyTaps: 3, norm: true, gate: true },
+  ],
+  devices,
+})
+
+testCache({ name: 'native', cache: contiguous(), variant: path, config: heads, device: async () => (await opened)[0], tiny })
+testCache({ name: 'native', cache: contiguous(), variant: castle, config: { dim: 24, heads: 3, headDim: 8 }, device: async () => (await opened)[0], tiny }) // biome-ignore format: one line
+testCache({ name: 'native', cache: contiguous(), variant: talkingHeads, config: { dim: 24, heads: 3, headDim: 8 }, device: async () => (await opened)[0] }) // biome-ignore format: one line
+testCache({ name: 'native', cache: paged(), variant: mta, config: { ...heads, queryTaps: 3, keyTaps: 5 }, device: async () => (await opened)[0] }) // biome-ignore format: one line
