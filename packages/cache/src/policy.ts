@@ -24,7 +24,7 @@ export interface Budget {
   readonly rows: number
 }
 /** Rows of a head that a budget allows: of the `length` there are, when the sequence has had `had`. */
-export const allowed = ({ rows }: Budget, length: number, had: number): number => Math.min(length, rows < 1 ? Math.ceil(rows * had) : rows)
+export const allowed = ({ rows }: Budget, length: number, had = length): number => Math.min(length, rows < 1 ? Math.ceil(rows * had) : rows)
 
 /** Slots to keep, ascending, per layer and key head; an absent layer or head keeps all. */
 export type Kept = readonly (readonly (Int32Array | undefined)[] | undefined)[]

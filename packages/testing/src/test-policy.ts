@@ -29,8 +29,8 @@ export function testPolicy({ policy, variant, config, tiny, device: open = async
       const plans: Kept[] = []
       const watching: EvictionPolicy = {
         ...policy,
-        plan(observed, b) {
-          plans.push(policy.plan(observed, b))
+        plan(observed, b, rehearsed) {
+          plans.push(policy.plan(observed, b, rehearsed))
           return plans[plans.length - 1]
         },
       }
