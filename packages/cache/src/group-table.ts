@@ -11,6 +11,10 @@ export class GroupTable {
   get used(): number {
     return this.#references.length - this.#free.length
   }
+  /** Pages of several sequences. */
+  get shared(): number {
+    return this.#references.filter(n => n > 1).length
+  }
   of = (row: number): readonly number[] => this.#groups.get(row) ?? []
 
   /** Makes a row have `count` groups: new pages at its end, or fewer. */

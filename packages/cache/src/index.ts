@@ -1,9 +1,19 @@
 export { BatchBuffers, type BatchShape } from './batch-buffers.ts'
 export { contiguous } from './contiguous.ts'
-export { type Keeper, type KeeperOptions, type LayerStates, ownRows, type RowsView, type StepItem, type StepPlan } from './keeper.ts'
+export {
+  type Keeper,
+  type KeeperOptions,
+  type LayerStates,
+  ownRows,
+  type RowsView,
+  type Sharing,
+  type StepItem,
+  type StepPlan,
+} from './keeper.ts'
 export { bucket, type CacheManager } from './manager.ts'
 export { evicting, paged } from './paged.ts'
 export * from './policy.ts'
+export { PrefixTree } from './prefix-tree.ts'
 export { type QuantisedOptions, quantised } from './quantised.ts'
 export { automatic, ring } from './ring.ts'
 export { checkParts, packSaved, type Saved, unpackSaved, wrong } from './save-file.ts'

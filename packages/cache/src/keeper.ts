@@ -87,7 +87,26 @@ export interface Keeper {
   /** Everything of a batch row with `rows` rows, and the way back into a fresh row that has room for them. */
   save?(row: number, rows: number): Promise<Readonly<Record<string, Uint8Array>>>
   load?(row: number, rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void>
+  /** Where sequences may share what they begin with; absent where they cannot. */
+  readonly sharing?: Sharing
+  /** Holds the first `rows` rows of a batch row under a holder's number, which is below 0. Returns bytes of its own, beside shared ones, or undefined where rows were evicted. */
+  hold?(row: number, holder: number, rows: number): Promise<number | undefined>
+  /** Lets a fresh batch row begin with what a holder holds. */
+  adopt?(holder: number, row: number, rows: number): Promise<void>
+  release?(holder: number): void
+  /** Bytes that several sequences use, counted once. */
+  readonly sharedBytes?: number
   dispose(): void
+}
+
+/** How beginnings of sequences may be shared. */
+export interface Sharing {
+  /** At multiples of so many rows. */
+  readonly every: number
+  /** Bytes of so many rows. */
+  readonly bytes: number
+  /** Only while the sequence has no more rows than are held. */
+  readonly whole: boolean
 }
 
 /** The parts a keeper holds: rows of the sequence itself. */

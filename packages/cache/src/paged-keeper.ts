@@ -1,7 +1,7 @@
 import type { StepTokens } from '@attune/attention'
 import { AttuneError, bytesOf, input, length, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
-import { type Keeper, type KeeperOptions, ownRows, type RowsView, type StepPlan } from './keeper.ts'
+import { type Keeper, type KeeperOptions, ownRows, type RowsView, type Sharing, type StepPlan } from './keeper.ts'
 import { bucket } from './manager.ts'
 import { ObservedState } from './observed-state.ts'
 import { PagePool } from './page-pool.ts'
@@ -94,7 +94,7 @@ export class PagedKeeper implements Keeper {
     for (const [i, pool] of this.pools.entries()) {
       if (!pool) continue
       for (const b of pool.tables.rowsHeld()) {
-        if (b >= batchRows) continue
+        if (b < 0 || b >= batchRows) continue
         for (const [h, slots] of pool.tables.of(b).entries()) {
           const at = (i * batchRows + b) * heads + h
           pages.set(slots.pages.slice(0, perRow), at * perRow)
@@ -187,6 +187,36 @@ export class PagedKeeper implements Keeper {
   }
   load(row: number, _rows: number, saved: Readonly<Record<string, Uint8Array>>): Promise<void> {
     return loadPages(this.pools, row, saved)
+  }
+  get sharing(): Sharing | undefined {
+    // A sum over all queries so far would lack those of the shared rows.
+    if (this.paging.policy?.observes.mass === 'all') return undefined
+    const every = this.paging.page
+    const bytes = this.pools.reduce((n, p) => n + Object.values(p?.rowBytes ?? {}).reduce((m, x) => m + x * every * p!.tables.heads, 0), 0)
+    return { every, bytes, whole: false }
+  }
+  async hold(row: number, holder: number, rows: number): Promise<number | undefined> {
+    if (this.pools.some(pool => pool?.tables.of(row).some(head => head.kept))) return undefined
+    for (const pool of this.pools) {
+      pool?.tables.fork(row, holder)
+      pool?.tables.trim(holder, rows)
+    }
+    return 0
+  }
+  async adopt(holder: number, row: number, rows: number): Promise<void> {
+    for (const pool of this.pools) {
+      pool?.tables.fork(holder, row)
+      pool?.setRows(row, rows)
+    }
+  }
+  release(holder: number): void {
+    for (const pool of this.pools) pool?.tables.close(holder)
+  }
+  get sharedBytes(): number {
+    return this.pools.reduce(
+      (n, p) => n + Object.keys(p?.rowBytes ?? {}).reduce((m, name) => m + p!.pageBytes(name), 0) * (p?.tables.shared ?? 0),
+      0,
+    )
   }
   dispose(): void {
     for (const pool of this.pools) pool?.dispose()

@@ -3,7 +3,7 @@ import { variable } from '@attune/expr'
 import { AttuneError, bytesOf, type DeviceBuffer, input, length, mapExpr, product, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
 import { GroupTable } from './group-table.ts'
-import { type Keeper, type KeeperOptions, ownRows, type RowsView, type StepPlan } from './keeper.ts'
+import { type Keeper, type KeeperOptions, ownRows, type RowsView, type Sharing, type StepPlan } from './keeper.ts'
 import { bucket } from './manager.ts'
 import { codingOf, isTurned, type QuantisedSettings } from './quantised.ts'
 import { type Coded, codedShape } from './quantised-codes.ts'
@@ -21,6 +21,7 @@ export class QuantisedKeeper implements Keeper {
   readonly groups = new GroupTable()
   readonly #plain: BatchBuffers
   readonly #positions: BatchBuffers
+  readonly #held = new Map<number, Uint8Array[]>()
   readonly #pages = new Map<string, DeviceBuffer>()
   #batchRows = 1
   #most = 1
@@ -170,6 +171,28 @@ export class QuantisedKeeper implements Keeper {
         await device.write(this.#pages.get(name)!, saved[name].subarray(i * bytes, (i + 1) * bytes), page * bytes)
     if (this.#positioned) await this.#positions.loadRow('positions', row, rows, saved.positions)
   }
+  /** Groups are shared; rows as they are belong to one length of a sequence and are copied. */
+  get sharing(): Sharing | undefined {
+    if (this.#positioned) return undefined
+    return { every: this.settings.group, bytes: this.#pageBytes().reduce((n, [, bytes]) => n + bytes, 0), whole: true }
+  }
+  async hold(row: number, holder: number, rows: number): Promise<number> {
+    this.groups.adopt(holder, this.groups.of(row).slice(0, this.layout.groups(rows)))
+    const plain = await Promise.all(this.#plainNames().map(name => this.#plain.readRow(name, row)))
+    this.#held.set(holder, plain)
+    return plain.reduce((n, x) => n + x.byteLength, 0)
+  }
+  async adopt(holder: number, row: number): Promise<void> {
+    this.groups.fork(holder, row)
+    for (const [i, name] of this.#plainNames().entries()) await this.#plain.writeRow(name, row, this.#held.get(holder)![i])
+  }
+  release(holder: number): void {
+    this.groups.resize(holder, 0)
+    this.#held.delete(holder)
+  }
+  get sharedBytes(): number {
+    return this.groups.shared * this.#pageBytes().reduce((n, [, bytes]) => n + bytes, 0)
+  }
   dispose(): void {
     this.#plain.dispose()
     this.#positions.dispose()
@@ -177,6 +200,7 @@ export class QuantisedKeeper implements Keeper {
     this.#pages.clear()
   }
 
+  #plainNames = (): string[] => this.options.layers.flatMap(({ spec }, i) => ownRows(spec).map(([name]) => partName(name, i)))
   get #positioned(): boolean {
     return this.options.layers.some(l => l.positions)
   }
@@ -232,10 +256,9 @@ export class QuantisedKeeper implements Keeper {
 const pageName = (part: string, layer: number, field: keyof Coded): string => `${partName(part, layer)}:${field}`
 const mapFields = (make: (field: keyof Coded) => Tensor): Coded => ({ codes: make('codes'), scale: make('scale'), middle: make('middle') })
 
-/** Pages grow by eighths between doublings, and by 128 rows at least. */
+/** Room for a few pages more than needed, one part in 32 at most: pages are what little is kept of many rows. */
 export function pageRoom(pages: number, group: number): number {
-  const least = Math.ceil(128 / group)
-  let step = least
-  while (step * 16 <= pages) step *= 2
-  return Math.max(1, Math.ceil(pages / step)) * step
+  let step = 1
+  while (step * 64 <= pages) step *= 2
+  return Math.max(Math.ceil(128 / group), Math.ceil(pages / step) * step)
 }

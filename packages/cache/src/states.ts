@@ -3,11 +3,12 @@ import { table, variable } from '@attune/expr'
 import { AttuneError, bytesOf, type DeviceBuffer, input, mapExpr, product, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
 import { borrowed, type Owned } from './borrow.ts'
-import type { Keeper, KeeperOptions, StepPlan } from './keeper.ts'
+import type { Keeper, KeeperOptions, Sharing, StepPlan } from './keeper.ts'
 import type { CacheManager } from './manager.ts'
 import { MemoryRows } from './memory-rows.ts'
 import { Pools } from './pools.ts'
 import { under, within } from './save-file.ts'
+import { sharingOf } from './sharing.ts'
 import { partName } from './slot-keeper.ts'
 import { batchIndex } from './slot-past.ts'
 
@@ -17,6 +18,7 @@ export class States {
   readonly memory: MemoryRows
   readonly #pools: Pools
   readonly #fixed: BatchBuffers
+  readonly #held = new Map<number, Readonly<Record<'pools' | 'fixed', Readonly<Record<string, Uint8Array>>>>>()
   #batchRows = 0
 
   constructor(
@@ -139,6 +141,32 @@ export class States {
     await this.#pools.fork(from, to)
     await this.memory.fork(from, to)
     await this.#fixed.copyRow(from, to)
+  }
+  /** Where sequences may share what they begin with, by what every kind allows; absent where they cannot. */
+  get sharing(): Sharing | undefined {
+    return sharingOf(this.rows.sharing, this.options.layers)
+  }
+  /** Holds what the first `rows` rows of a sequence left under a holder's number, below 0. Returns the bytes copied for it, or undefined where rows were evicted. */
+  async hold(row: number, holder: number, rows: number): Promise<number | undefined> {
+    const own = await this.rows.hold!(row, holder, rows)
+    if (own === undefined || !this.sharing!.whole) return own
+    const fixed: Record<string, Uint8Array> = {}
+    for (const [name] of this.#fixedBytes()) fixed[name] = await this.#fixed.readRow(name, row)
+    const pools = await this.#pools.save(row, rows)
+    this.#held.set(holder, { pools, fixed })
+    return [...Object.values(pools), ...Object.values(fixed)].reduce((n, x) => n + x.byteLength, own)
+  }
+  /** Lets a fresh batch row with room for `rows` rows begin with them. */
+  async adopt(holder: number, row: number, rows: number): Promise<void> {
+    await this.rows.adopt!(holder, row, rows)
+    const held = this.#held.get(holder)
+    if (!held) return
+    await this.#pools.load(row, rows, held.pools)
+    for (const [name, bytes] of Object.entries(held.fixed)) await this.#fixed.writeRow(name, row, bytes)
+  }
+  release(holder: number): void {
+    this.rows.release!(holder)
+    this.#held.delete(holder)
   }
   /** Everything a sequence of `rows` rows remembers. Errors: `ERR_UNSUPPORTED` where the cache cannot save. */
   async save(row: number, rows: number): Promise<Record<string, Uint8Array>> {

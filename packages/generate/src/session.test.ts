@@ -1,5 +1,5 @@
 import { gqa } from '@attune/attention-heads'
-import { contiguous, packSaved, quantised, unpackSaved } from '@attune/cache'
+import { contiguous, packSaved, paged, quantised, unpackSaved } from '@attune/cache'
 import { Runner } from '@attune/models'
 import { type AttuneError, reference } from '@attune/tensor'
 import { tinyModel } from '@attune/testing'
@@ -28,6 +28,18 @@ describe('a session', () => {
       expect(copy.ids).toEqual(session.ids)
     },
   )
+  it('begins with what another one like it left, and says the same', async () => {
+    const alone = new Session(new Runner(model, reference(), { cache: paged({ page: 8 }) }), tokenizer)
+    const runner = new Runner(model, reference(), { cache: paged({ page: 8 }), prefixBytes: 1e6 })
+    const [first, second] = [new Session(runner, tokenizer), new Session(runner, tokenizer)]
+    const question = 'a long common introduction, then a question'
+    await first.complete(question, greedy)
+    const { shared } = runner.sharedBytes
+    expect(await second.complete(`${question} of another kind`, greedy)).toBe(await alone.complete(`${question} of another kind`, greedy))
+    expect(runner.sharedBytes.shared).toBeGreaterThanOrEqual(shared)
+    expect(shared).toBeGreaterThan(0)
+    expect(await first.complete(' and on', greedy)).toBeTruthy()
+  })
   it('is refused with too few ids or foreign ones, and leaves the runner as it was', async () => {
     const runner = new Runner(model, reference(), { cache: contiguous() })
     const session = new Session(runner, tokenizer)

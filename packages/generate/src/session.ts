@@ -26,7 +26,7 @@ export type FinishReason = 'length' | 'end' | 'stop'
 
 /** A conversation with a model: keeps its past, so that the next call only feeds what is new. */
 export class Session {
-  readonly #sequence: Sequence
+  #sequence: Sequence
   readonly #ids: number[] = []
   /** Why the last `generate` ended. */
   finish: FinishReason | undefined
@@ -53,14 +53,14 @@ export class Session {
     const ends = new Set(options.endIds ?? this.endIds)
     const given = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : Array.from(prompt)
     // The last token of the past may not have been fed yet.
-    const fresh = [...this.#ids.slice(this.#sequence.rows), ...given]
-    if (fresh.length === 0) throw new AttuneError('ERR_ARGUMENT', 'there is nothing to continue: the prompt is empty', {})
+    if (this.#ids.length - this.#sequence.rows + given.length === 0)
+      throw new AttuneError('ERR_ARGUMENT', 'there is nothing to continue: the prompt is empty', {})
     this.#ids.push(...given)
     this.finish = undefined
     const stream = this.tokenizer.stream()
     const watch = new StopWatch(options.stop ?? [])
-    await this.#prefill(fresh.slice(0, -1), fresh.length, signal)
-    let next = fresh[fresh.length - 1]
+    await this.#prefill(signal)
+    let next = this.#ids[this.#ids.length - 1]
     for (let drawn = 0; drawn < maxTokens; drawn++) {
       const { id, logprob } = await this.#draw(next, options, drawn, signal)
       if (ends.has(id)) {
@@ -138,9 +138,23 @@ export class Session {
     this.close()
   }
 
-  #prefill(ids: readonly number[], total: number, signal?: AbortSignal): Promise<void> {
-    const span = this.#sequence.position + total
-    return this.runner.feed(this.#sequence, ids, noOutput, undefined, { span, signal, settle: true })
+  /** Feeds all tokens but the last. What another sequence that began alike left is taken over, and what this one has is left for others. */
+  async #prefill(signal?: AbortSignal): Promise<void> {
+    const { runner } = this
+    const most = this.#ids.length - 1
+    const shared = runner.shareable(most) ?? 0
+    if (shared > 0 && this.#sequence.rows === 0) {
+      runner.close(this.#sequence)
+      this.#sequence = await runner.begin(this.#ids)
+    }
+    const span = this.#sequence.position + this.#ids.length - this.#sequence.rows
+    const feed = (to: number, settle: boolean) =>
+      runner.feed(this.#sequence, this.#ids.slice(this.#sequence.rows, to), noOutput, undefined, { span, signal, settle })
+    if (shared > this.#sequence.rows) {
+      await feed(shared, false)
+      await runner.keep(this.#sequence, this.#ids)
+    }
+    await feed(most, true)
   }
 
   async #draw(last: number, options: SampleOptions, drawn: number, signal?: AbortSignal): Promise<{ id: number; logprob: number }> {

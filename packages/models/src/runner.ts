@@ -1,45 +1,15 @@
-import { automatic, BatchBuffers, bucket, type CacheManager, contiguous, ring, States } from '@attune/cache'
+import { automatic, BatchBuffers, bucket, contiguous, ring, States } from '@attune/cache'
 import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
 import type { Model } from './model.ts'
+import { Prefixes, whyNoPrefixes } from './prefixes.ts'
 import { noOutput } from './probes.ts'
+import type { RunnerOptions, Sequence, StepOptions, StepWork } from './runner-types.ts'
 import { readSequence, type SavedBy, saveSequence } from './saved-sequence.ts'
+import { checkStep } from './step-check.ts'
 import { layerStates, type Probe, stepGraph } from './step-graph.ts'
 import { maximum, stepInputs } from './step-inputs.ts'
 
-export interface RunnerOptions {
-  /** How the past is kept. Default: a ring where a layer's mask allows it, else contiguous. */
-  readonly cache?: CacheManager
-  /** Element type of keys and values. */
-  readonly kv?: Storage
-  /** Most tokens of one step; longer inputs are fed in pieces. */
-  readonly chunk?: number
-}
-
-/** A sequence being processed: a batch row and how many rows it holds. */
-export interface Sequence {
-  readonly row: number
-  /** Tokens so far. */
-  rows: number
-  /** Position of the next token. */
-  position: number
-}
-
-export interface StepWork {
-  readonly sequence: Sequence
-  /** −1 stands for the token drawn in the step before. */
-  readonly ids: ArrayLike<number>
-  /** Positions of the tokens; consecutive from the sequence's own by default. */
-  readonly positions?: ArrayLike<number>
-  /** Length the whole request will reach, for position scalings that depend on it. */
-  readonly span?: number
-}
-
-export interface StepOptions {
-  readonly inputs?: Readonly<Record<string, ArrayBufferView>>
-  readonly signal?: AbortSignal
-  /** Lets the cache's policy see this step's attention. */
-  readonly observe?: boolean
-}
+export type { RunnerOptions, Sequence, StepOptions, StepWork }
 
 /** Capacities steps are recorded for: few, so that recordings are reused. */
 const STEP_SIZES = [1, 2, 4, 8, 32, 128, 256, 512, 1024, 2048, 4096]
@@ -55,6 +25,7 @@ export class Runner {
   readonly kv: Storage
   readonly chunk: number
   readonly #cache: string
+  readonly #prefixes: Prefixes | undefined
   #turn: Promise<void> = Promise.resolve()
   /** How many graphs were recorded, for tests and profiles. */
   recorded = 0
@@ -62,13 +33,18 @@ export class Runner {
   constructor(
     readonly model: Model,
     readonly device: Device,
-    { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256 }: RunnerOptions = {},
+    { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256, prefixBytes = 0 }: RunnerOptions = {},
   ) {
     this.kv = kv
     this.#cache = cache.settings ? `${cache.name} ${JSON.stringify(cache.settings)}` : cache.name
     this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
     this.#states = new States(cache, { device, layers: layerStates(model), kv, chunk: this.chunk })
     this.#arena = new Arena(device)
+    if (prefixBytes > 0) {
+      const why = whyNoPrefixes(model, this.#states)
+      if (why) throw new AttuneError('ERR_UNSUPPORTED', `sequences cannot share beginnings: ${why}`, { cache: cache.name })
+      this.#prefixes = new Prefixes(this.#states, prefixBytes)
+    }
     this.#drawn = new BatchBuffers(device)
   }
 
@@ -79,6 +55,38 @@ export class Runner {
     const s: Sequence = { row, rows: 0, position: 0 }
     this.#sequences.add(s)
     return s
+  }
+  /**
+   * Starts a sequence of the tokens `ids`. What an earlier one that began alike left by `keep` is shared: the first `sequence.rows` tokens
+   * need not be fed; at least one does.
+   */
+  begin(ids: ArrayLike<number>): Promise<Sequence> {
+    return this.#alone(async () => {
+      const sequence = this.open()
+      const found = this.#prefixes?.find(ids)
+      if (!found) return sequence
+      await this.#reserve()
+      await this.#states.adopt(found.value, sequence.row, found.length)
+      return Object.assign(sequence, { rows: found.length, position: found.length })
+    })
+  }
+  /**
+   * Keeps what a sequence has of its tokens `ids` for `begin`, up to where they can be shared: some caches can only keep a sequence
+   * that has just `shareable` rows. Returns how many rows are kept.
+   */
+  keep(sequence: Sequence, ids: ArrayLike<number>): Promise<number> {
+    return this.#alone(async () => this.#prefixes?.keep(sequence, ids) ?? 0)
+  }
+  /** How many of the first `rows` rows `keep` can share, the queries that a policy wants to see left out; undefined where nothing is shared. */
+  shareable(rows: number): number | undefined {
+    if (!this.#prefixes) return undefined
+    const { observes } = this.#states.rows
+    const { every } = this.#prefixes
+    return Math.floor(Math.max(0, rows - (typeof observes === 'number' ? observes : 0)) / every) * every
+  }
+  /** Bytes of beginnings that are kept, and bytes that several sequences use. */
+  get sharedBytes(): { readonly kept: number; readonly shared: number } {
+    return { kept: this.#prefixes?.bytes ?? 0, shared: this.#states.rows.sharedBytes ?? 0 }
   }
   close(sequence: Sequence): void {
     if (this.#sequences.delete(sequence)) this.#states.close(sequence.row)
@@ -150,7 +158,7 @@ export class Runner {
     const count = items.reduce((n, w) => n + w.ids.length, 0)
     if (count > this.chunk)
       throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
-    this.#check(items)
+    checkStep(items, this.#sequences, this.model.spec.vocab)
     await this.#reserve(items)
     const capacity = STEP_SIZES.find(n => n >= count)!
     const recording = await this.#recording(capacity, probe, options.observe || this.#states.rows.observes === 'all')
@@ -229,23 +237,6 @@ export class Runner {
     this.#arena.dispose()
     this.#states.dispose()
     this.#drawn.dispose()
-  }
-
-  #check(items: readonly StepWork[]): void {
-    const { vocab } = this.model.spec
-    const seen = new Set<Sequence>()
-    for (const { sequence, ids, positions } of items) {
-      if (!this.#sequences.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'the sequence is closed or belongs to another runner', {})
-      if (seen.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'a sequence appears twice in one step', {})
-      seen.add(sequence)
-      if (positions && positions.length !== ids.length)
-        throw new AttuneError('ERR_SHAPE', `${ids.length} ids but ${positions.length} positions`, {})
-      for (let i = 0; i < ids.length; i++) {
-        const id = ids[i]
-        if (!Number.isInteger(id) || id < -1 || id >= vocab)
-          throw new AttuneError('ERR_ARGUMENT', `token id ${id} at ${i} is outside the vocabulary of ${vocab}`, { id, index: i, vocab })
-      }
-    }
   }
 
   /** Lets the cache's policy act. */
