@@ -108,6 +108,25 @@ export const opCases: readonly OpCase[] = [
       f: copyOf(m.floats([9, 12]).slice(1, 3, 10)),
     }),
   },
+  {
+    name: 'copy and scatter: into packed and half types',
+    // One code may fall on the other side of a half.
+    bound: 1e-4,
+    build: m =>
+      pick(tensor([2, -1, 0, 2], [4], 'i32'), at => ({
+        ...Object.fromEntries([q4_0, q4_1, q8_0].map(t => [t.name, copyOf(copyOf(m.floats([3, 2, 96]).permute(1, 0, 2), t))])),
+        ...Object.fromEntries(
+          [q4_0, q4_1, q8_0].flatMap(t =>
+            [32, 64].map(width => [`${t.name} ${width}`, copyOf(scatterRows(copyOf(m.floats([4, width]), t), at, m.floats([4, width])))]),
+          ),
+        ),
+        ...Object.fromEntries(
+          (['f16', 'bf16'] as const).flatMap(t =>
+            [5, 6].map(width => [`${t} ${width}`, copyOf(scatterRows(copyOf(m.floats([4, width]), t), at, m.floats([4, width]), 'add'))]),
+          ),
+        ),
+      })),
+  },
   { name: 'topk', build: m => pick(topkOf(m.floats([5, 77]), 4), t => ({ values: t.values, indices: t.indices })) },
   { name: 'random', build: () => ({ out: randomOf(tensor([7, -3], [2], 'i32'), [3, 21]) }) },
   {
