@@ -2,7 +2,7 @@ import { AttuneError } from '@attune/tensor'
 import { moveRows } from './move-rows.ts'
 import { headsNow } from './page-tables.ts'
 import type { PagedKeeper } from './paged-keeper.ts'
-import type { Budget, EvictionPolicy, Kept, Observed, ObservedLayer } from './policy.ts'
+import type { Budget, EvictionPolicy, Kept, Observed, ObservedLayer, Observes } from './policy.ts'
 import { storedRows } from './row-bytes.ts'
 import { partName } from './slot-keeper.ts'
 
@@ -24,7 +24,7 @@ export async function evict(
   row: number,
   standing: Standing,
 ): Promise<{ readonly position?: number }> {
-  const observed = await observe(keeper, policy, row, standing.rows)
+  const observed = await observe(keeper, policy.observes, row, standing.rows)
   const kept = policy.plan(observed, budget, standing.rehearsed)
   check(policy, observed, kept)
   const { rerotate = false } = policy
@@ -43,8 +43,8 @@ export async function evict(
   return { position }
 }
 
-/** What a policy asked to see of a batch row. */
-export async function observe(keeper: PagedKeeper, policy: EvictionPolicy, row: number, rows: number): Promise<Observed> {
+/** What a policy wants to see of a batch row. */
+export async function observe(keeper: PagedKeeper, wanted: Observes, row: number, rows: number): Promise<Observed> {
   const layers: ObservedLayer[] = []
   for (const [i, pool] of keeper.pools.entries()) {
     if (!pool) {
@@ -53,9 +53,9 @@ export async function observe(keeper: PagedKeeper, policy: EvictionPolicy, row: 
     }
     const { lengths, rowsOf } = headsNow(pool.tables, row, rows)
     const { capacity } = keeper.observed!
-    const mass = policy.observes.mass ? await keeper.observed!.mass(i, row) : undefined
+    const mass = wanted.mass ? await keeper.observed!.mass(i, row) : undefined
     const parts: Record<string, readonly Float32Array[]> = {}
-    for (const name of policy.observes.parts ?? []) {
+    for (const name of wanted.parts ?? []) {
       const kind = keeper.options.layers[i].spec[name]
       if (kind?.kind === 'rows') parts[name] = await storedRows(pool, partName(name, i), keeper.options.kv, row, lengths)
     }
@@ -63,7 +63,7 @@ export async function observe(keeper: PagedKeeper, policy: EvictionPolicy, row: 
       heads: pool.tables.heads,
       rows: rowsOf,
       mass: mass && lengths.map((n, h) => mass.slice(h * capacity, h * capacity + n)),
-      queries: await keeper.observed!.lastQueries(i, row, rows),
+      queries: await keeper.observed!.lastQueries(i, row, rows, wanted.queries ?? 0),
       parts,
     })
   }

@@ -79,7 +79,7 @@ export interface Keeper {
     after: 'prefill' | 'step',
     standing: { readonly rows: number; readonly position: number; readonly rehearsed?: unknown },
   ): Promise<{ readonly position?: number } | undefined>
-  /** The policy's wish to run the model some more first, and what it observes of a batch row with `rows` rows. */
+  /** The policy's wish to run the model some more first, and what it then observes of a batch row with `rows` rows. */
   rehearse?(rehearsal: Rehearsal): Promise<unknown>
   observe?(row: number, rows: number): Promise<Observed>
   /** Bytes of each part of a saved sequence of `rows` rows. Without it nothing can be saved. Errors: `ERR_UNSUPPORTED`. */

@@ -30,6 +30,10 @@ export class ObservedState {
     const { mass, queries } = this.policy.observes
     return mass === 'all' ? 'all' : mass || queries ? Math.max(mass ?? 0, queries ?? 0) : undefined
   }
+  /** Queries that are kept of each sequence. */
+  get #most(): number {
+    return Math.max(this.policy.observes.queries ?? 0, this.policy.rehearse?.observes.queries ?? 0)
+  }
   get allocations(): number {
     return this.#buffers.allocations
   }
@@ -50,7 +54,8 @@ export class ObservedState {
 
   /** Graph side for one layer; `before` (B) i32 are the rows before the step, `lengths` (B, heads) the slots after it. */
   observer(layer: number, lengths: Tensor, before: Tensor, tokens: StepTokens, capacity: number, effects: Tensor[]): Observer {
-    const { mass, queries } = this.policy.observes
+    const { mass } = this.policy.observes
+    const queries = this.#most
     const heads = lengths.shape[1] as number
     let sum: Tensor | undefined
     return {
@@ -84,13 +89,13 @@ export class ObservedState {
   async setMass(layer: number, row: number, mass: Float32Array): Promise<void> {
     await this.#buffers.writeRow(`mass.${layer}`, row, new Uint8Array(mass.buffer, mass.byteOffset, mass.byteLength))
   }
-  /** The last observed queries of a batch row, oldest first. */
-  async lastQueries(layer: number, row: number, rows: number) {
+  /** The `wanted` last observed queries of a batch row, oldest first. */
+  async lastQueries(layer: number, row: number, rows: number, wanted: number) {
     const seen = this.#queries.get(layer)
-    const most = this.policy.observes.queries
-    if (!seen || !most) return undefined
+    const most = this.#most
+    if (!seen || wanted === 0) return undefined
     const ring = floats(await this.#buffers.readRow(`queries.${layer}`, row))
-    const count = Math.min(most, rows)
+    const count = Math.min(wanted, rows)
     const size = seen.heads * seen.width
     const data = new Float32Array(count * size)
     for (let i = 0; i < count; i++) {
@@ -107,7 +112,7 @@ export class ObservedState {
     this.#buffers.fit(`queries.${layer}`, {
       batchRows: this.#batchRows,
       runs: 1,
-      items: this.policy.observes.queries!,
+      items: this.#most,
       itemBytes: 4 * heads * width,
     })
 }

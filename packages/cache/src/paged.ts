@@ -3,7 +3,7 @@ import { AttuneError } from '@attune/tensor'
 import { evict, observe, type Standing } from './evict.ts'
 import { type CacheManager, ORACLE } from './manager.ts'
 import { PagedKeeper } from './paged-keeper.ts'
-import type { Budget, EvictionPolicy } from './policy.ts'
+import type { Budget, EvictionPolicy, Rehearsal } from './policy.ts'
 
 /** Rows in pages of `page` slots, one key head each. Forks share pages until one of them writes. vLLM's PagedAttention: https://arxiv.org/abs/2309.06180 */
 export const paged = ({ page = 16 }: { page?: number } = {}): CacheManager => ({
@@ -32,8 +32,8 @@ export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16 }: 
         acted.delete(row)
         PagedKeeper.prototype.close.call(keeper, row)
       },
-      rehearse: policy.rehearse?.bind(policy),
-      observe: (row: number, rows: number) => observe(keeper, policy, row, rows),
+      rehearse: policy.rehearse && ((rehearsal: Rehearsal) => policy.rehearse!.run(rehearsal)),
+      observe: (row: number, rows: number) => observe(keeper, policy.rehearse?.observes ?? policy.observes, row, rows),
       async settle(row: number, when: 'prefill' | 'step', standing: Standing) {
         const every = policy.after
         const due = when === 'prefill' || (typeof every === 'number' && acted.has(row) && standing.rows - acted.get(row)! >= every)

@@ -29,24 +29,29 @@ export const allowed = ({ rows }: Budget, length: number, had = length): number 
 /** Slots to keep, ascending, per layer and key head; an absent layer or head keeps all. */
 export type Kept = readonly (readonly (Int32Array | undefined)[] | undefined)[]
 
+export interface Observes {
+  /** Weights of slots under all queries so far, or under the last n of the prompt. */
+  readonly mass?: 'all' | number
+  /** The last n queries themselves. */
+  readonly queries?: number
+  /** Parts whose stored rows it reads. */
+  readonly parts?: readonly string[]
+}
+
 /** Decides between steps which rows stay. Acts only on what was observed as data. */
 export interface EvictionPolicy {
   readonly name: string
   readonly about: About
-  readonly observes: {
-    /** Weights of slots under all queries so far, or under the last n of the prompt. */
-    readonly mass?: 'all' | number
-    /** The last n queries themselves. */
-    readonly queries?: number
-    /** Parts whose stored rows it reads. */
-    readonly parts?: readonly string[]
-  }
+  readonly observes: Observes
   /** Acts once after the prompt (`prefill`), or also whenever n more rows have come. */
   readonly after: 'prefill' | number
   /** Rows that stay get consecutive positions from 0, and keys are turned to them. Every head must keep as many rows. */
   readonly rerotate?: boolean
   /** Runs the model some more before the plan, which is given what comes back. */
-  rehearse?(rehearsal: Rehearsal): Promise<unknown>
+  readonly rehearse?: {
+    readonly observes: Observes
+    run(rehearsal: Rehearsal): Promise<unknown>
+  }
   plan(observed: Observed, budget: Budget, rehearsed?: unknown): Kept
 }
 
@@ -55,6 +60,6 @@ export interface Rehearsal {
   readonly ids: readonly number[]
   /** Rows of the sequence before the prompt. */
   readonly from: number
-  /** Feeds tokens to a copy of the sequence, shows what the policy observes, and forgets the copy. */
+  /** Feeds tokens to a copy of the sequence, shows what the rehearsal observes of it, and forgets the copy. */
   replay(ids: readonly number[]): Promise<Observed>
 }

@@ -1,11 +1,14 @@
 import { allowed, type EvictionPolicy } from '../policy.ts'
-import { farMass } from './head-roles.ts'
+import { repetitionGates } from './head-roles.ts'
+import { type KvZipOptions, repetition } from './kvzip.ts'
 import { best, slotsBetween } from './scores.ts'
 import { sinksAndRecent } from './streaming-llm.ts'
 
 export interface DuoAttentionOptions {
-  /** A gate per layer and key head, high for heads that retrieve; without, each head's weight on far rows of the prompt. */
+  /** A gate per layer and key head, high for heads that retrieve; without, how much each head reads while the model repeats its prompt. */
   readonly gates?: readonly (readonly number[])[]
+  /** How the prompt is repeated to measure gates. */
+  readonly repeat?: KvZipOptions
   /** Rows of the heads that do not retrieve. */
   readonly sinks?: number
   readonly recent?: number
@@ -18,6 +21,7 @@ export interface DuoAttentionOptions {
 /** Heads that retrieve keep all rows, the others the first and the latest ones. https://arxiv.org/abs/2410.10819 */
 export const duoAttention = ({
   gates,
+  repeat,
   sinks = 16,
   recent = 64,
   streaming,
@@ -25,10 +29,11 @@ export const duoAttention = ({
 }: DuoAttentionOptions = {}): EvictionPolicy => ({
   name: 'duo-attention',
   about: { title: 'DuoAttention', paper: 'https://arxiv.org/abs/2410.10819', family: 'budget', oracle: 'kvpress' },
-  observes: gates ? {} : { mass: 32 },
+  observes: {},
+  rehearse: gates ? undefined : repetition(repeat),
   after: gates ? after : 'prefill',
-  plan(observed, budget) {
-    const own = gates ?? farMass(observed, { sinks, recent })
+  plan(observed, budget, rehearsed) {
+    const own = gates ?? repetitionGates(rehearsed as Float32Array[][])
     const heads = observed.layers.flatMap((layer, i) => layer.rows.map((rows, h) => ({ i, h, length: rows.length, gate: own[i][h] })))
     const spare = heads.reduce((n, { length }) => n + allowed(budget, length, observed.rows) - Math.min(length, sinks + recent), 0)
     const full = streaming === undefined ? fullHeads(heads, spare, sinks + recent) : heads.length - Math.round(streaming * heads.length)

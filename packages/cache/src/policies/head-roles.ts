@@ -1,18 +1,6 @@
-import type { Observed } from '../policy.ts'
-import { massOf } from './scores.ts'
-
 /**
- * How much of its weight each key head gives to rows that are neither among the first `sinks` nor among the latest `recent`: near 0 for
- * heads that a window serves as well, larger for heads that retrieve. A gate without training.
+ * How much each key head reads of a prompt while the model repeats it, from KVzip's scores: near 1 for heads that retrieve. What
+ * DuoAttention trains for, without training, as KVzip does. https://arxiv.org/abs/2505.23416
  */
-export const farMass = (observed: Observed, { sinks = 4, recent = 64 } = {}): number[][] =>
-  observed.layers.map(layer =>
-    massOf('the gate of heads', layer).map((mass, h) => {
-      let [far, all] = [0, 0]
-      for (const [slot, row] of layer.rows[h].entries()) {
-        all += mass[slot]
-        if (row >= sinks && row < observed.rows - recent) far += mass[slot]
-      }
-      return all > 0 ? far / all : 0
-    }),
-  )
+export const repetitionGates = (scores: readonly (readonly Float32Array[])[]): number[][] =>
+  scores.map(layer => layer.map(head => head.reduce((a, b) => a + b, 0) / head.length))

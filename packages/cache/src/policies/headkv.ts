@@ -1,11 +1,14 @@
 import { allowed, type EvictionPolicy } from '../policy.ts'
-import { farMass } from './head-roles.ts'
+import { repetitionGates } from './head-roles.ts'
+import { type KvZipOptions, repetition } from './kvzip.ts'
 import { best, type ScorePolicy } from './scores.ts'
 import { snapKv } from './snapkv.ts'
 
 export interface HeadKvOptions {
-  /** How much each key head retrieves from afar, per layer and head; measured on the prompt itself when absent. */
+  /** How much each key head retrieves from afar, per layer and head; without, how much each reads while the model repeats its prompt. */
   readonly importance?: readonly (readonly number[])[]
+  /** How the prompt is repeated to measure that. */
+  readonly repeat?: KvZipOptions
   /** Whose scores choose the rows of a head. */
   readonly by?: ScorePolicy
   /** Rows that always stay in every head: those the scores keep anyway. */
@@ -18,8 +21,9 @@ export interface HeadKvOptions {
 /** Rows per head, over all layers, by how much the head retrieves. https://arxiv.org/abs/2410.19258 */
 export const headKv = ({
   importance,
+  repeat,
   window = 32,
-  by = snapKv({ window, kernel: 7, pool: 'max' }),
+  by = snapKv({ window }),
   beta = 1.2,
   temperature = 1,
 }: HeadKvOptions = {}): EvictionPolicy => ({
@@ -27,8 +31,9 @@ export const headKv = ({
   about: { title: 'HeadKV', paper: 'https://arxiv.org/abs/2410.19258', family: 'budget', oracle: 'authors' },
   observes: by.observes,
   after: by.after,
-  plan(observed, budget) {
-    const shares = sharesOf(importance ?? farMass(observed), temperature)
+  rehearse: importance ? undefined : repetition(repeat),
+  plan(observed, budget, rehearsed) {
+    const shares = sharesOf(importance ?? repetitionGates(rehearsed as Float32Array[][]), temperature)
     const heads = shares.flat().length
     return observed.layers.map((layer, i) => {
       const scores = by.scores(observed, i)

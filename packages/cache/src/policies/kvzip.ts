@@ -22,36 +22,12 @@ export interface KvZipOptions {
 const OVERLAP = 8
 
 /** Keeps what the model reads while it repeats its prompt, so that whatever is asked later is served. https://arxiv.org/abs/2505.23416 */
-export const kvZip = ({
-  question = [],
-  suffix = [],
-  again = question,
-  chunk = 256,
-  sinks = 4,
-  layerwise = false,
-  keys = 'k',
-}: KvZipOptions = {}): EvictionPolicy => ({
+export const kvZip = ({ layerwise = false, sinks = 4, ...options }: KvZipOptions = {}): EvictionPolicy => ({
   name: 'kvzip',
   about: { title: 'KVzip', paper: 'https://arxiv.org/abs/2505.23416', family: 'session', oracle: 'kvpress' },
-  observes: { queries: chunk + suffix.length + Math.max(question.length, again.length + OVERLAP), parts: [keys] },
+  observes: {},
   after: 'prefill',
-  /** A score per row of the prompt, layer and key head. */
-  async rehearse({ ids, from, replay }): Promise<Float32Array[][]> {
-    let scores: Float32Array[][] = []
-    for (let at = 0; at < ids.length; at += chunk) {
-      const part = ids.slice(at, at + chunk)
-      const asked = at === 0 ? question : [...again, ...ids.slice(Math.max(0, at - OVERLAP), at)]
-      const fed = [...asked, ...suffix, ...part]
-      const { layers } = await replay(fed)
-      if (at === 0) scores = layers.map(l => l.rows.map(() => new Float32Array(ids.length)))
-      for (const [i, layer] of layers.entries()) {
-        const stored = partOf('kvzip', layer, keys)
-        for (const [h, own] of scores[i].entries())
-          own.set(strongest(layer, stored[h], h, { from: from + at, count: part.length, fed: fed.length, sinks }), at)
-      }
-    }
-    return scores
-  },
+  rehearse: repetition({ sinks, ...options }),
   plan(observed, budget, rehearsed) {
     const prompt = rehearsed as Float32Array[][]
     const scores = observed.layers.map((layer, i) =>
@@ -68,6 +44,36 @@ export const kvZip = ({
     return scores.map((own, i) => own.map((_, h) => kept[scores.slice(0, i).flat().length + h]))
   },
 })
+
+/** Lets the model repeat its prompt: a score per row of the prompt, layer and key head. */
+export function repetition({
+  question = [],
+  suffix = [],
+  again = question,
+  chunk = 256,
+  sinks = 4,
+  keys = 'k',
+}: KvZipOptions = {}): Required<EvictionPolicy>['rehearse'] {
+  return {
+    observes: { queries: chunk + suffix.length + Math.max(question.length, again.length + OVERLAP), parts: [keys] },
+    async run({ ids, from, replay }): Promise<Float32Array[][]> {
+      let scores: Float32Array[][] = []
+      for (let at = 0; at < ids.length; at += chunk) {
+        const part = ids.slice(at, at + chunk)
+        const asked = at === 0 ? question : [...again, ...ids.slice(Math.max(0, at - OVERLAP), at)]
+        const fed = [...asked, ...suffix, ...part]
+        const { layers } = await replay(fed)
+        if (at === 0) scores = layers.map(l => l.rows.map(() => new Float32Array(ids.length)))
+        for (const [i, layer] of layers.entries()) {
+          const stored = partOf('kvzip', layer, keys)
+          for (const [h, own] of scores[i].entries())
+            own.set(strongest(layer, stored[h], h, { from: from + at, count: part.length, fed: fed.length, sinks }), at)
+        }
+      }
+      return scores
+    },
+  }
+}
 
 interface Piece {
   /** The piece's first row, and how many it has. */

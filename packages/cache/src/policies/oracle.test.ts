@@ -39,17 +39,19 @@ const oracle: Oracle = JSON.parse(readFileSync(new URL('../../test/kept-rows.jso
 const folder = new URL('../../../models/test/fixtures/llama-gqa-tied', import.meta.url).pathname
 const model = modelFrom(await openCheckpoint(await diskFolder(folder)), llama, new Map([mha, mqa, gqa].map(v => [v.name, v])))
 
+/** As kvpress pools. */
+const pooling = { kernel: 5, pool: 'mean' } as const
 const policies: Record<string, (options: any) => EvictionPolicy> = {
-  snapkv: snapKv,
+  snapkv: options => snapKv({ ...pooling, ...options }),
   'observed-attention': observedAttention,
   tova,
   knorm,
   keydiff: keyDiff,
   'streaming-llm': streamingLlm,
   h2o,
-  adakv: options => adaKv({ by: snapKv(options) }),
-  pyramidkv: pyramidKv,
-  headkv: options => headKv({ ...options, by: snapKv({ window: options.window, kernel: 7, pool: 'max' }) }),
+  adakv: options => adaKv({ by: snapKv({ ...pooling, ...options }) }),
+  pyramidkv: options => pyramidKv({ ...pooling, ...options }),
+  headkv: options => headKv({ ...options, by: snapKv({ window: options.window, kernel: 7 }) }),
   'duo-attention': duoAttention,
   kvzip: kvZip,
 }

@@ -3,7 +3,6 @@ import type { EvictionPolicy, Observed } from '../policy.ts'
 import {
   adaKv,
   duoAttention,
-  farMass,
   h2o,
   headKv,
   keyDiff,
@@ -11,6 +10,7 @@ import {
   observedAttention,
   pyramidKv,
   randomRows,
+  repetitionGates,
   snapKv,
   streamingLlm,
   tova,
@@ -32,6 +32,7 @@ const observed = (rows: number, skip = 0): Observed => ({
     }
   }),
 })
+const importance = [0.1, 0.7, 0.3].map(g => [g, 1 - g])
 const all: EvictionPolicy[] = [
   snapKv(),
   h2o(),
@@ -43,8 +44,8 @@ const all: EvictionPolicy[] = [
   randomRows(),
   adaKv(),
   pyramidKv(),
-  headKv(),
-  duoAttention(),
+  headKv({ importance }),
+  duoAttention({ gates: importance }),
 ]
 const counts = (policy: EvictionPolicy, rows: number, budget: number): number[][] =>
   policy.plan(observed(rows), { rows: budget }).map(layer => layer!.map(slots => slots!.length))
@@ -75,7 +76,7 @@ it('snapkv keeps its window and neighbours of what the window reads', () => {
   const one = observed(100)
   const mass = new Float32Array(100)
   mass[40] = 1
-  const kept = snapKv({ window: 10, kernel: 5 }).plan(
+  const kept = snapKv({ window: 10, kernel: 5, pool: 'mean' }).plan(
     { rows: 100, layers: [{ heads: 1, rows: [one.layers[0].rows[0]], mass: [mass] }] },
     { rows: 15 },
   )
@@ -124,10 +125,8 @@ it('duo-attention spends its budget on the heads that look far', () => {
   ])
   expect([...kept[0]![0]!].slice(0, 5)).toEqual([0, 1, 2, 3, 384])
 })
-it('far mass is what lies between the sinks and the recent rows', () => {
-  const mass = [Float32Array.of(1, 1, 1, 1, 1, 1, 2, 2)]
-  const rows = [Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7)]
-  expect(farMass({ rows: 8, layers: [{ heads: 1, rows, mass }] }, { sinks: 2, recent: 2 })).toEqual([[0.4]])
+it('gates are the mean of what heads read of a repeated prompt', () => {
+  expect(repetitionGates([[Float32Array.of(0.5, 1), Float32Array.of(0, 0)]])).toEqual([[0.75, 0]])
 })
 it('a policy without what it asked for says so', () => {
   const bare: Observed = { rows: 4, layers: [{ heads: 1, rows: [Int32Array.of(0, 1, 2, 3)] }] }

@@ -3,13 +3,13 @@ import { massOf, recentSlots, type ScorePolicy, scorePolicy } from './scores.ts'
 export interface SnapKvOptions {
   /** Last queries of the prompt that vote; their own rows always stay. */
   readonly window?: number
-  /** Neighbouring slots whose votes are pooled; odd. */
+  /** Neighbouring slots whose votes are pooled; odd. An answer is found whole if it fits half of it. */
   readonly kernel?: number
   readonly pool?: 'mean' | 'max'
 }
 
 /** Keeps what the prompt's last queries attend to, smoothed over neighbours. https://arxiv.org/abs/2404.14469 */
-export const snapKv = ({ window = 32, kernel = 5, pool = 'mean' }: SnapKvOptions = {}): ScorePolicy =>
+export const snapKv = ({ window = 32, kernel = 13, pool = 'max' }: SnapKvOptions = {}): ScorePolicy =>
   scorePolicy({
     name: 'snapkv',
     about: { title: 'SnapKV', paper: 'https://arxiv.org/abs/2404.14469', family: 'attention', oracle: 'kvpress' },
