@@ -3,6 +3,7 @@ import { variable } from '@attune/expr'
 import { linear } from '@attune/nn'
 import { silu } from '@attune/ops'
 import { AttuneError, fill, mapWith, matmulOf } from '@attune/tensor'
+import { identity, numbers } from './bridge-identity.ts'
 import { attendSlots, ofEarlierSlots } from './slot-scores.ts'
 import { inChunks } from './step-chunks.ts'
 
@@ -23,6 +24,7 @@ export const castle = defineAttention('castle', {
   title: 'Causal attention with lookahead keys',
   paper: 'https://arxiv.org/abs/2509.07301',
   family: 'mixing',
+  oracle: "the paper's recurrence in float64",
   params({ dim, heads: h, headDim: d }: CastleConfig) {
     const project = linear({ dim }, { h, d })
     const lookahead = { q: project, k: project, v: project }
@@ -61,4 +63,16 @@ export const castle = defineAttention('castle', {
     state.write('u', ahead)
     return p.o(out)
   },
+  bridges: [
+    identity<CastleConfig>({
+      from: 'mha',
+      to: 'castle',
+      paper: 'https://arxiv.org/abs/2509.07301',
+      turned: false,
+      config: ({ dim, heads, headDim }) => ({ dim, heads, headDim }),
+      // Lookahead values of zero: nothing is written.
+      begin: ({ dim, heads, headDim }) =>
+        Object.fromEntries(['q', 'k', 'v'].map(n => [`lookahead.${n}`, numbers([heads * headDim, dim], () => 0)])),
+    }),
+  ],
 })

@@ -5,6 +5,7 @@ import { type ArraySpec, array, type LinearSpec, linear, type VectorSpec, vector
 import { concatOf, conv1dOf, groupedHeads, rmsNormOf } from '@attune/ops'
 import { AttuneError, dense, mapExpr, mapWith, type Tensor } from '@attune/tensor'
 import { mixOver } from './attend-mixed.ts'
+import { identity, numbers, unit } from './bridge-identity.ts'
 import { sideBySide } from './talking-heads.ts'
 
 export interface MtaConfig extends Pick<GqaConfig, 'dim' | 'heads' | 'kvHeads' | 'headDim'> {
@@ -42,6 +43,7 @@ export const mta = defineAttention('mta', {
   title: 'Multi-token attention',
   paper: 'https://arxiv.org/abs/2504.00927',
   family: 'mixing',
+  oracle: 'facebookresearch/RAM: projects/mta Attention',
   params(config: MtaConfig): MtaParams {
     const { dim, heads, kvHeads, headDim: d, queryTaps, keyTaps = 1, mixLogits, headGroup, norm, gate } = checked(config)
     const parts: Partial<MtaParams> = {
@@ -78,6 +80,22 @@ export const mta = defineAttention('mta', {
     return p.o(p.gate ? mapWith((y, g) => y.mul(g.sigmoid()), [normed, p.gate(normed)]) : normed)
   },
   limits: [[plain, gqa, plain]],
+  bridges: [
+    identity<MtaConfig>({
+      from: 'gqa',
+      to: 'mta',
+      paper: 'https://arxiv.org/abs/2504.00927',
+      config: ({ dim, heads, kvHeads = heads, headDim }, wish) => {
+        const { queryTaps = 6, keyTaps = 11, mixLogits = true, headGroup = heads } = wish
+        return { dim, heads, kvHeads, headDim, queryTaps, keyTaps, mixLogits, headGroup }
+      },
+      begin: ({ heads, queryTaps = 1, keyTaps = 1, mixLogits, headGroup = 1 }) => ({
+        taps: numbers([heads, queryTaps, keyTaps], (_, a, t) => (a === queryTaps - 1 && 2 * t === keyTaps - 1 ? 1 : 0)),
+        ...(mixLogits && { before: unit(heads) }),
+        after: numbers([heads / headGroup, headGroup, headGroup], (_, i, j) => (i === j ? 1 : 0)),
+      }),
+    }),
+  ],
 })
 
 /** Queries (N, H, d) of each token and of the `taps` − 1 before it: (N, taps · H, d). */

@@ -35,6 +35,7 @@ export const path = defineAttention('path', {
   title: 'Position encoding by accumulated Householder products',
   paper: 'https://arxiv.org/abs/2505.16381',
   family: 'mixing',
+  oracle: 'flash-linear-attention: naive_path_attn',
   params({ dim, heads, kvHeads: g, headDim: d, rank, taps = 3 }: PathConfig): PathParams {
     return {
       q: linear({ dim }, { h: heads, d }),

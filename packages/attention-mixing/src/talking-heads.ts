@@ -2,6 +2,7 @@ import { defineAttention, rows } from '@attune/attention'
 import { array, linear } from '@attune/nn'
 import { dense, type Tensor } from '@attune/tensor'
 import { mixOver } from './attend-mixed.ts'
+import { identity, unit } from './bridge-identity.ts'
 
 export interface TalkingHeadsConfig {
   readonly dim: number
@@ -22,6 +23,7 @@ export const talkingHeads = defineAttention('talking-heads', {
   title: 'Talking-heads attention',
   paper: 'https://arxiv.org/abs/2003.02436',
   family: 'mixing',
+  oracle: "the paper's formulas in float64",
   params(config: TalkingHeadsConfig) {
     const { dim, heads, headDim: d } = config
     const { logitHeads, valueHeads } = counts(config)
@@ -50,6 +52,15 @@ export const talkingHeads = defineAttention('talking-heads', {
       }),
     )
   },
+  bridges: [
+    identity<TalkingHeadsConfig>({
+      from: 'mha',
+      to: 'talking-heads',
+      paper: 'https://arxiv.org/abs/2003.02436',
+      config: ({ dim, heads, headDim }) => ({ dim, heads, headDim }),
+      begin: ({ heads }) => ({ before: unit(heads), after: unit(heads) }),
+    }),
+  ],
 })
 
 /** (N, heads, d) → (N, 1, heads · d) */

@@ -32,4 +32,5 @@ testAttention(mta, {
 testCache({ name: 'native', cache: contiguous(), variant: path, config: heads, device: async () => (await opened)[0], tiny })
 testCache({ name: 'native', cache: contiguous(), variant: castle, config: { dim: 24, heads: 3, headDim: 8 }, device: async () => (await opened)[0], tiny }) // biome-ignore format: one line
 testCache({ name: 'native', cache: contiguous(), variant: talkingHeads, config: { dim: 24, heads: 3, headDim: 8 }, device: async () => (await opened)[0] }) // biome-ignore format: one line
+testCache({ name: 'native', cache: paged({ page: 16 }), variant: talkingHeads, config: { dim: 24, heads: 3, headDim: 8 }, device: async () => (await opened)[0] }) // biome-ignore format: one line
 testCache({ name: 'native', cache: paged(), variant: mta, config: { ...heads, queryTaps: 3, keyTaps: 5 }, device: async () => (await opened)[0] }) // biome-ignore format: one line

@@ -2,6 +2,7 @@ import { attend, defineAttention, pool } from '@attune/attention'
 import { type GqaConfig, gqa, groupedForward } from '@attune/attention-heads'
 import { groupedHeads } from '@attune/ops'
 import { pickBlocks, pooledProducts } from './block-lists.ts'
+import { keepWeights } from './bridge-keep.ts'
 
 export interface MobaConfig extends GqaConfig {
   /** Rows of a block. */
@@ -20,6 +21,7 @@ export const moba = defineAttention('moba', {
   title: 'Mixture of block attention',
   paper: 'https://arxiv.org/abs/2502.13189',
   family: 'sparse',
+  oracle: 'MoonshotAI/MoBA: moba_attn_varlen_naive',
   params: (config: MobaConfig) => gqa.params(config),
   state: config => ({
     ...gqa.state(config),
@@ -31,6 +33,7 @@ export const moba = defineAttention('moba', {
       const lists = pickBlocks(pooledProducts(q, past, 'mean', headMap), past, 'k', context.config)
       return attend(q, past, { ...options, ...lists })
     }),
+  bridges: [keepWeights<MobaConfig>('moba', 'https://arxiv.org/abs/2502.13189', { block: 16, pick: 16, first: 1 })],
   limits: [
     [
       { dim: 32, heads: 4, kvHeads: 2, headDim: 8, block: 4, pick: Number.POSITIVE_INFINITY },

@@ -43,6 +43,7 @@ export const nsa = defineAttention('nsa', {
   title: 'Native sparse attention',
   paper: 'https://arxiv.org/abs/2502.11089',
   family: 'sparse',
+  oracle: "the paper's equations 3 to 12 in float64",
   params(config: NsaConfig) {
     const { dim, heads, headDim } = checked(config)
     return {

@@ -3,6 +3,7 @@ import { type GqaConfig, gqa, groupedForward } from '@attune/attention-heads'
 import { groupedHeads } from '@attune/ops'
 import { mapWith, type Tensor } from '@attune/tensor'
 import { pickBlocks, pooledProducts } from './block-lists.ts'
+import { keepWeights } from './bridge-keep.ts'
 
 export interface QuestConfig extends GqaConfig {
   /** Rows of a page. */
@@ -22,6 +23,7 @@ export const quest = defineAttention('quest', {
   title: 'Query-aware sparsity',
   paper: 'https://arxiv.org/abs/2406.10774',
   family: 'sparse',
+  oracle: 'mit-han-lab/Quest: reference of its approximate attention test',
   params: (config: QuestConfig) => gqa.params(config),
   state({ page, ...config }) {
     const bound = (by: 'min' | 'max') => pool(config.kvHeads, config.headDim, { size: page, stride: page, of: 'k', by })
@@ -32,6 +34,7 @@ export const quest = defineAttention('quest', {
       const { heads, kvHeads, headMap = groupedHeads(heads, kvHeads), page, pick, first } = context.config
       return attend(q, past, { ...options, ...pickBlocks(pageBounds(q, past, headMap), past, 'k', { block: page, pick, first }) })
     }),
+  bridges: [keepWeights<QuestConfig>('quest', 'https://arxiv.org/abs/2406.10774', { page: 16, pick: 16 })],
   limits: [
     [
       { dim: 32, heads: 4, kvHeads: 2, headDim: 8, page: 4, pick: Number.POSITIVE_INFINITY },

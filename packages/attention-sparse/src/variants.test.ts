@@ -1,5 +1,5 @@
 import { cpu } from '@attune/backend-cpu'
-import { contiguous } from '@attune/cache'
+import { contiguous, paged } from '@attune/cache'
 import { testAttention, testCache } from '@attune/testing'
 import { afterAll } from 'vitest'
 import { moba, nsa, quest } from './index.ts'
@@ -28,3 +28,8 @@ testCache({ cache: contiguous(), variant: moba, config: blocks })
 testCache({ name: 'native', cache: contiguous(), variant: moba, config: blocks, device: async () => (await opened)[0] })
 testCache({ name: 'native', cache: contiguous(), variant: quest, config: { ...heads, page: 16, pick: 2 }, device: async () => (await opened)[0] }) // biome-ignore format: one line
 testCache({ name: 'native', cache: contiguous(), variant: nsa, config: { ...threeBranches, block: 16 }, device: async () => (await opened)[0] }) // biome-ignore format: one line
+for (const [
+  variant,
+  config,
+] of [[moba, { ...heads, block: 8, pick: 3 }], [quest, { ...heads, page: 8, pick: 3 }], [nsa, threeBranches]] as const) // biome-ignore format: one line
+  testCache({ name: 'native', cache: paged({ page: 16 }), variant, config, device: async () => (await opened)[0] })
