@@ -1,6 +1,6 @@
 import type { Past } from '@attune/attention'
 import { type Expr, tables } from '@attune/expr'
-import { AttuneError, call1, copyOf, dense, type Op, showShape, type Tensor, type Type } from '@attune/tensor'
+import { AttuneError, call1, copyOf, type Op, showShape, type Tensor, type Type } from '@attune/tensor'
 import { composeMixed } from './attend-mixed-compose.ts'
 
 /** Operands of `attend-mixed`, by name. B = batch rows, N = tokens of this step, S = slots, H = heads of logits, G of weights, V of values. */
@@ -75,30 +75,26 @@ export const attendMixed: Op<MixedAttrs> = {
 export interface MixedOptions extends Omit<MixedAttrs, 'names'> {
   /** Queries (N, A·H, d). */
   readonly q: Tensor
-  /** Parts whose rows hold all heads of a token side by side, and how many heads. */
-  readonly keyCount: number
-  readonly valueCount: number
   readonly taps?: Tensor
   readonly before?: Tensor
   readonly after?: Tensor
 }
 
-/** `attend-mixed` over the parts `k` and `v` of a past, each one row per token for all heads. */
-export function mixOver(past: Past, { q, keyCount, valueCount, taps, before, after, ...attrs }: MixedOptions): Tensor {
-  const heads = (part: string, count: number): Tensor => {
-    const all = past.dense(part) // (B, 1, S, count · d)
-    const [b, , s, width] = all.shape
-    return dense(all)
-      .squeeze(1)
-      .reshape([b, s, count, (width as number) / count])
-      .permute(0, 2, 1, 3)
-  }
+/** `attend-mixed` over the parts `k` and `v` of a past. Errors: `ERR_UNSUPPORTED` where heads may hold different rows. */
+export function mixOver(past: Past, { q, taps, before, after, ...attrs }: MixedOptions): Tensor {
+  if (past.observing) throw new AttuneError('ERR_UNSUPPORTED', 'attend-mixed does not tell a policy what weight each slot gets', {})
+  if (past.pages && past.rows?.k)
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      'heads mix their weights, so all must hold the same rows: a cache that evicts from one head and not from another cannot serve them',
+      {},
+    )
   const { tokens } = past
-  const numbers = (t?: Tensor): Tensor | undefined => t && copyOf(t.squeeze(1))
+  const first = (t?: Tensor): Tensor | undefined => t && copyOf(t.slice(1, 0, 1).squeeze(1)) // all heads hold the same rows
   const operands: MixedOperands = {
-    ...{ q, k: heads('k', keyCount), v: heads('v', valueCount), lengths: past.lengths.k.squeeze(1) },
+    ...{ q, k: past.dense('k'), v: past.dense('v'), lengths: first(past.lengths.k)! },
     ...{ batch: tokens.batch, qRow: tokens.row, qPosition: tokens.position },
-    ...{ kRow: numbers(past.rows?.k), kPosition: numbers(past.positions?.k), taps, before, after },
+    ...{ kRow: first(past.rows?.k), kPosition: first(past.positions?.k), taps, before, after },
   }
   const names = (Object.keys(operands) as (keyof MixedOperands)[]).filter(n => operands[n] !== undefined)
   const extra = [...(attrs.score ? tables(attrs.score) : []), ...tables(attrs.mask)].map(t => t.operand as Tensor)

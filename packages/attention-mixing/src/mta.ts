@@ -6,7 +6,6 @@ import { concatOf, conv1dOf, groupedHeads, rmsNormOf } from '@attune/ops'
 import { AttuneError, dense, mapExpr, mapWith, type Tensor } from '@attune/tensor'
 import { mixOver } from './attend-mixed.ts'
 import { identity, numbers, unit } from './bridge-identity.ts'
-import { sideBySide } from './talking-heads.ts'
 
 export interface MtaConfig extends Pick<GqaConfig, 'dim' | 'heads' | 'kvHeads' | 'headDim'> {
   /** Logits are convolved over the last `queryTaps` queries and `keyTaps` (odd) neighbouring keys, per head. */
@@ -59,20 +58,19 @@ export const mta = defineAttention('mta', {
     }
     return parts as MtaParams
   },
-  // Heads lie side by side: a token's rows come and go together.
   state: ({ heads, kvHeads, headDim, queryTaps = 1 }) => ({
-    k: rows(1, kvHeads * headDim),
-    v: rows(1, kvHeads * headDim),
+    k: rows(kvHeads, headDim, { rotary: true }),
+    v: rows(kvHeads, headDim),
     ...(queryTaps > 1 && { q: tail(queryTaps - 1, heads * headDim) }),
   }),
   forward({ x, params: p, position, state, mask, score, config }) {
     const { heads, kvHeads, headDim, queryTaps = 1 } = config
-    const past = state.append({ k: sideBySide(position.rotate(p.k(x))), v: sideBySide(p.v(x)) })
+    const past = state.append({ k: position.rotate(p.k(x)), v: p.v(x) })
     if (p.taps && past.rows?.k)
       throw new AttuneError('ERR_UNSUPPORTED', 'mta convolves over neighbouring keys: it needs a cache that keeps all rows in order', {})
     const map = groupedHeads(heads, kvHeads)
     const out = mixOver(past, {
-      ...{ q: withEarlier(position.rotate(p.q(x)), state, queryTaps), keyCount: kvHeads, valueCount: kvHeads },
+      ...{ q: withEarlier(position.rotate(p.q(x)), state, queryTaps) },
       ...{ keyHeads: map, valueHeads: map, taps: p.taps, before: p.before, after: p.after && blockDiagonal(p.after, heads) },
       ...{ scale: headDim ** -0.5, mask, score },
     })

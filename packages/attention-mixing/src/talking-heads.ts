@@ -1,6 +1,5 @@
 import { defineAttention, rows } from '@attune/attention'
 import { array, linear } from '@attune/nn'
-import { dense, type Tensor } from '@attune/tensor'
 import { mixOver } from './attend-mixed.ts'
 import { identity, unit } from './bridge-identity.ts'
 
@@ -36,18 +35,17 @@ export const talkingHeads = defineAttention('talking-heads', {
       o: linear({ h: valueHeads, d }, { dim }),
     }
   },
-  // Heads lie side by side: a token's rows come and go together.
   state(config) {
     const { logitHeads, valueHeads } = counts(config)
-    return { k: rows(1, logitHeads * config.headDim), v: rows(1, valueHeads * config.headDim) }
+    return { k: rows(logitHeads, config.headDim, { rotary: true }), v: rows(valueHeads, config.headDim) }
   },
   forward({ x, params: p, position, state, mask, score, config }) {
     const { logitHeads, valueHeads } = counts(config)
-    const past = state.append({ k: sideBySide(position.rotate(p.k(x))), v: sideBySide(p.v(x)) })
+    const past = state.append({ k: position.rotate(p.k(x)), v: p.v(x) })
     const q = position.rotate(p.q(x)) // (N, logit heads, d)
     return p.o(
       mixOver(past, {
-        ...{ q, keyCount: logitHeads, valueCount: valueHeads, keyHeads: each(logitHeads), valueHeads: each(valueHeads) },
+        ...{ q, keyHeads: each(logitHeads), valueHeads: each(valueHeads) },
         ...{ before: p.before, after: p.after, scale: config.headDim ** -0.5, mask, score },
       }),
     )
@@ -62,6 +60,3 @@ export const talkingHeads = defineAttention('talking-heads', {
     }),
   ],
 })
-
-/** (N, heads, d) → (N, 1, heads · d) */
-export const sideBySide = (x: Tensor): Tensor => dense(x).reshape([x.shape[0], 1, (x.shape[1] as number) * (x.shape[2] as number)])
