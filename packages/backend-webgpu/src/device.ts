@@ -42,7 +42,7 @@ export class WebGpuDevice implements Device {
   }
 
   alloc(bytes: number): WebGpuBuffer {
-    this.#alive()
+    this.assertAlive()
     if (!Number.isInteger(bytes) || bytes < 0) throw new AttuneError('ERR_ARGUMENT', `cannot allocate ${bytes} bytes`, { bytes })
     const available = this.limits.maxBufferBytes
     if (bytes > available)
@@ -108,7 +108,7 @@ export class WebGpuDevice implements Device {
       await staging.mapAsync(MAP_READ)
       return new Uint8Array(staging.getMappedRange().slice(offset - from, offset - from + bytes))
     } catch (error) {
-      this.#alive()
+      this.assertAlive()
       throw new AttuneError('ERR_DEVICE_LOST', `${bytes} bytes could not be read back`, { bytes }, error)
     } finally {
       staging.destroy()
@@ -116,7 +116,7 @@ export class WebGpuDevice implements Device {
   }
 
   async load(program: Program): Promise<Executable> {
-    this.#alive()
+    this.assertAlive()
     return loadProgram(this, program)
   }
 
@@ -132,7 +132,7 @@ export class WebGpuDevice implements Device {
 
   /** A live buffer of this device. */
   own(buffer: DeviceBuffer): WebGpuBuffer {
-    this.#alive()
+    this.assertAlive()
     const entry = this.#buffers.get(buffer as WebGpuBuffer)
     if (!entry) throw new AttuneError('ERR_ARGUMENT', `the buffer of ${buffer?.bytes} bytes is another device's or was freed`, {})
     if (entry.failed)
@@ -153,7 +153,8 @@ export class WebGpuDevice implements Device {
     return run
   }
 
-  #alive(): void {
+  /** Throws ERR_DEVICE_LOST when the GPU is gone, ERR_ARGUMENT when the device was closed. */
+  assertAlive(): void {
     if (this.#gone) throw new AttuneError(this.#gone.code, this.#gone.message, {})
   }
 }

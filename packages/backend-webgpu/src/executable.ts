@@ -33,6 +33,7 @@ class WebGpuExecutable implements Executable {
     this.#check(lengths, slots)
     await device.inOrder(() => this.#guarded(lengths, slots, { signal, profile }))
     await until(device.gpu.queue.onSubmittedWorkDone(), signal)
+    device.assertAlive()
   }
 
   dispose(): void {

@@ -158,6 +158,20 @@ describe.skipIf(whyNoVulkan)(`Dawn on SwiftShader${whyNoVulkan ? `: ${whyNoVulka
     program.dispose()
   })
 
+  test('a lost GPU is told by every call after', async () => {
+    const device = await openWebGpu()
+    const b = await filled(device, [1])
+    const program = await device.load({ launches: [addOne([[0, 0]], [1, 0], 1)], lengths: [], slots: 2 })
+    const run = program.run([], [view(b), view(device.alloc(4))])
+    device.gpu.destroy()
+    await run.catch(() => {}) // it may have ended before
+    await device.gpu.lost
+    for (const call of [() => device.read(b, 0, 4), () => device.write(b, bytes(4)), () => program.run([], [view(b), view(b)])])
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' })
+    expect(() => device.alloc(4)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }))
+    await device.close()
+  })
+
   test('wrong use is refused', async () => {
     const device = await open()
     const other = await openWebGpu()
