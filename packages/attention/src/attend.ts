@@ -37,7 +37,7 @@ function attendOne(
   const from = values !== null && parts[values] ? values : keys
   const result = attendOf(
     {
-      q: segment.turn?.(keys, q) ?? q,
+      q: segment.turn?.(keys, q, keyHeadsOf(q, segment, keys, options)) ?? q,
       k: parts[keys],
       v: values === null ? undefined : parts[values],
       lengths: lengths[keys],
@@ -51,24 +51,33 @@ function attendOne(
       blockCounts,
       pages: pages?.tables[keys],
     },
-    { ...options, mask: options.mask && sees ? options.mask.and(sees) : (options.mask ?? sees), page: pages?.size, mass },
+    {
+      ...options,
+      // Turned queries may be narrower.
+      scale: options.scale ?? (q.shape[2] as number) ** -0.5,
+      mask: options.mask && sees ? options.mask.and(sees) : (options.mask ?? sees),
+      page: pages?.size,
+      mass,
+    },
   )
   return segment.turnBack ? { ...result, out: segment.turnBack(from, result.out) } : result
 }
 
 /** Over several segments, merged by their log-sum-exps. */
 function attendAll(q: Tensor, past: Past, more: readonly Segment[], options: AttendPastOptions): AttendResult {
-  if (options.weigh === 'sigmoid' || options.blocks || options.work || past.observing)
+  if (options.weigh === 'sigmoid' || options.blocks || options.work || past.observing?.mass)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
-      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights, observation or count of work',
+      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights, observed weights or count of work',
       {},
     )
   const { sink, ...rest } = options
   // The sink takes weight once.
   const results = [past, ...more].map((segment, i) => attendOne(q, past, segment, { ...rest, lse: true, sink: i === 0 ? sink : undefined }))
+  const keys = options.keys ?? 'k'
+  past.observing?.takeQueries?.(keys, q, keyHeadsOf(q, past, keys, options))
   return mergeParts(results.map(r => ({ out: r.out, lse: r.lse! })))
 }
 
-const keyHeadsOf = (q: Tensor, past: Past, keys: string, options: AttendPastOptions): readonly number[] =>
-  options.keyHeads ?? groupedHeads(q.shape[1] as number, past.lengths[keys].shape[1] as number)
+const keyHeadsOf = (q: Tensor, { lengths }: Segment, keys: string, options: AttendPastOptions): readonly number[] =>
+  options.keyHeads ?? groupedHeads(q.shape[1] as number, lengths[keys].shape[1] as number)

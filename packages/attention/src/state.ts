@@ -159,8 +159,8 @@ export interface Segment {
   readonly pages?: { readonly tables: Readonly<Record<string, Tensor>>; readonly size: number }
   /** Which of its rows a query sees here, beside the layer's mask: where a row is stored in two ways, one of them. */
   readonly sees?: Expr
-  /** A fixed orthogonal change of basis that keys of a part went through when stored: queries (N, H, d) go through it too. */
-  turn?(part: string, x: Tensor): Tensor
+  /** A linear map that keys of a part went through when stored: queries (N, H, d) go through it too. `heads`: the key head each reads. */
+  turn?(part: string, x: Tensor, heads: readonly number[]): Tensor
   /** The way back, for values. */
   turnBack?(part: string, x: Tensor): Tensor
 }

@@ -4,7 +4,7 @@ import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from
 import { castle, mta, path, talkingHeads } from '@attune/attention-mixing'
 import { moba, nsa, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
-import { contiguous, paged, ring } from '@attune/cache'
+import { contiguous, paged, ring, think } from '@attune/cache'
 import {
   adaKv,
   duoAttention,
@@ -47,7 +47,7 @@ export const attention = [
   mta,
 ]
 /** Every way to keep the past that comes with attune, at its defaults. */
-export const caches = [contiguous(), ring(), paged()]
+export const caches = [contiguous(), ring(), paged(), think()]
 /** Every way to drop rows of a prompt that comes with attune, at its defaults. */
 export const policies = [
   ...[snapKv(), h2o(), observedAttention(), tova(), knorm(), keyDiff(), adaKv(), headKv(), pyramidKv(), duoAttention()],

@@ -56,7 +56,7 @@ function segmentWith(own: Segment, name: string, owner: Segment, part: string): 
     positions: put(own.positions, owner.positions),
     pages,
     sees: own.sees ?? owner.sees,
-    turn: owner.turn ? (p, x) => (p === name ? owner.turn!(part, x) : (own.turn?.(p, x) ?? x)) : own.turn,
+    turn: owner.turn ? (p, x, heads) => (p === name ? owner.turn!(part, x, heads) : (own.turn?.(p, x, heads) ?? x)) : own.turn,
     turnBack: owner.turnBack ? (p, x) => (p === name ? owner.turnBack!(part, x) : (own.turnBack?.(p, x) ?? x)) : own.turnBack,
   }
 }

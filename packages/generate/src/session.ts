@@ -154,7 +154,7 @@ export class Session {
       await feed(shared, false)
       await runner.keep(this.#sequence, this.#ids)
     }
-    await feed(most, true)
+    if (most > this.#sequence.rows) await feed(most, true)
   }
 
   async #draw(last: number, options: SampleOptions, drawn: number, signal?: AbortSignal): Promise<{ id: number; logprob: number }> {

@@ -179,7 +179,7 @@ export class Runner {
     return recording
   }
 
-  /** Feeds any number of tokens of one sequence in pieces; `visit` sees each piece's results. */
+  /** Feeds any number of tokens, perhaps none, of one sequence in pieces; `visit` sees each piece's results. */
   async feed(
     sequence: Sequence,
     ids: ArrayLike<number>,
@@ -208,7 +208,7 @@ export class Runner {
         observe: options.observe || from >= seen,
       })
     }
-    if (!options.settle || ids.length === 0) return
+    if (!options.settle || sequence.rows === 0) return
     const rehearsed = await this.#rehearse(sequence, Array.from(ids), options.signal)
     await this.#alone(() => this.#settle(sequence, 'prefill', rehearsed))
   }
