@@ -1,8 +1,6 @@
 import { gqa } from '@attune/attention-heads'
 import { mla } from '@attune/attention-latent/mla'
 import { gatedDeltanet } from '@attune/attention-linear'
-import { mta, path } from '@attune/attention-mixing'
-import { moba, nsa } from '@attune/attention-sparse'
 import { contiguous, paged, quantised, ring } from '@attune/cache'
 import { testAttention, testCache } from '@attune/testing'
 import { afterAll, describe } from 'vitest'
@@ -17,13 +15,6 @@ describe.skipIf(whyNoVulkan)(`Dawn on SwiftShader${whyNoVulkan ? `: ${whyNoVulka
   const heads = { dim: 32, heads: 4, kvHeads: 2, headDim: 8 }
   testAttention(gqa, { configs: [heads], devices })
   testAttention(mla, { configs: [{ dim: 32, heads: 3, nopeDim: 8, ropeDim: 8, valueDim: 12, latent: 16 }], devices })
-  testAttention(moba, { configs: [{ ...heads, block: 8, pick: 3 }], devices })
-  testAttention(nsa, {
-    configs: [{ ...heads, compress: { size: 8, stride: 4, hidden: 12 }, block: 8, pick: 4, window: 7 }],
-    devices,
-  })
-  testAttention(path, { configs: [heads], tiny: { position: { kind: 'none' } }, devices })
-  testAttention(mta, { configs: [{ ...heads, queryTaps: 3, keyTaps: 5, mixLogits: true, headGroup: 2 }], devices })
   testAttention(gatedDeltanet, {
     configs: [{ dim: 20, keyHeads: 2, valueHeads: 4, keyDim: 6, valueDim: 5 }],
     tiny: { position: { kind: 'none' } },
