@@ -1,4 +1,5 @@
 export { headBridges } from './bridges.ts'
+export { type ClaConfig, cla } from './cla.ts'
 export { type GqaConfig, type GqaParams, gqa, groupedForward } from './gqa.ts'
 export { headsOf } from './head-family.ts'
 export type { HeadLayout } from './head-layout.ts'

@@ -1,5 +1,7 @@
 import { type Past, partsOf, type Segment, type StateSpec } from '@attune/attention'
+import { same } from '@attune/expr'
 import { AttuneError, type Tensor } from '@attune/tensor'
+import type { LayerStates } from './keeper.ts'
 
 /** What a layer remembers after its append. */
 export interface Owned {
@@ -22,6 +24,20 @@ export function borrowed(spec: StateSpec, own: Past, layers: readonly (Owned | u
       )
     return withPart(past, name, owner, part)
   }, own)
+}
+
+/** Layers with the masks of all layers that read their rows: a manager must keep what any of them sees. */
+export function readByAll(layers: readonly LayerStates[]): LayerStates[] {
+  const ownerOf = (layer: number, name: string): number => {
+    const kind = layers[layer]?.spec[name]
+    // Only earlier layers can be read; a step says what is wrong with others.
+    return kind?.kind === 'borrow' && kind.layer < layer ? ownerOf(kind.layer, kind.name) : layer
+  }
+  return layers.map((layer, i) => {
+    const readers = layers.filter(l => partsOf(l.spec, 'borrow').some(([, b]) => ownerOf(b.layer, b.name) === i))
+    const mask = readers.reduce((m, reader) => (same(m, reader.mask) ? m : m.or(reader.mask)), layer.mask)
+    return { ...layer, mask, positions: layer.positions || readers.some(r => r.positions) }
+  })
 }
 
 function withPart(past: Past, name: string, owner: Past, part: string): Past {

@@ -48,7 +48,13 @@ export async function observe(keeper: PagedKeeper, wanted: Observes, row: number
   const layers: ObservedLayer[] = []
   for (const [i, pool] of keeper.pools.entries()) {
     if (!pool) {
-      layers.push({ heads: 0, rows: [] })
+      // It borrows what it reads: its weights are among the owner's.
+      layers.push({
+        heads: 0,
+        rows: [],
+        mass: policy.observes.mass ? [] : undefined,
+        parts: Object.fromEntries((policy.observes.parts ?? []).map(name => [name, []])),
+      })
       continue
     }
     const { lengths, rowsOf } = headsNow(pool.tables, row, rows)

@@ -20,4 +20,5 @@ export { checkParts, packSaved, type Saved, unpackSaved, wrong } from './save-fi
 export { type LayoutOf, type RowsLayout, type SlotManager, slotManager } from './slots.ts'
 export { States } from './states.ts'
 export { type ThinkOptions, think } from './think.ts'
+export { turned } from './turned.ts'
 export { windowStates } from './window-view.ts'

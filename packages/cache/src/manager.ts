@@ -1,6 +1,7 @@
 import type { About, StateKind } from '@attune/attention'
 import type { Expr } from '@attune/expr'
 import type { Keeper, KeeperOptions } from './keeper.ts'
+import type { EvictionPolicy } from './policy.ts'
 
 /** Decides how the rows of a model's layers are kept. Managers see state kinds and masks, never variants. */
 export interface CacheManager {
@@ -8,6 +9,8 @@ export interface CacheManager {
   /** What it was made with, as data. */
   readonly settings?: Readonly<Record<string, unknown>>
   readonly about: About
+  /** Which decides what rows stay. */
+  readonly policy?: EvictionPolicy
   /** Why it cannot hold this state exactly under this mask, or undefined. */
   why(kind: StateKind, mask: Expr): string | undefined
   /** Opens the bookkeeping and the memory of one runner. */

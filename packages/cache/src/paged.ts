@@ -17,6 +17,7 @@ export const paged = ({ page = 16 }: { page?: number } = {}): CacheManager => ({
 export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16 }: { page?: number } = {}): CacheManager => ({
   name: `paged, ${policy.name}`,
   about: policy.about,
+  policy,
   why(kind) {
     const never = kind.kind !== 'borrow' && rulesOf(kind).evict === 'never' && kind.kind === 'rows' && kind.axis === 'self'
     return never

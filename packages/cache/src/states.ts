@@ -2,7 +2,7 @@ import { type Past, partsOf, type StateView, type StepTokens } from '@attune/att
 import { table, variable } from '@attune/expr'
 import { AttuneError, bytesOf, type DeviceBuffer, input, mapExpr, product, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
-import { borrowed, type Owned } from './borrow.ts'
+import { borrowed, type Owned, readByAll } from './borrow.ts'
 import type { Keeper, KeeperOptions, Sharing, StepPlan } from './keeper.ts'
 import type { CacheManager } from './manager.ts'
 import { MemoryRows } from './memory-rows.ts'
@@ -21,10 +21,11 @@ export class States {
   readonly #held = new Map<number, Readonly<Record<'pools' | 'fixed', Readonly<Record<string, Uint8Array>>>>>()
   #batchRows = 0
 
-  constructor(
-    manager: CacheManager,
-    readonly options: KeeperOptions,
-  ) {
+  readonly options: KeeperOptions
+
+  constructor(manager: CacheManager, given: KeeperOptions) {
+    const options = { ...given, layers: readByAll(given.layers) }
+    this.options = options
     for (const [i, { spec, mask }] of options.layers.entries())
       for (const kind of Object.values(spec)) {
         const why = manager.why(kind, mask)

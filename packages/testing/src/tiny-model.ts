@@ -11,13 +11,15 @@ export interface TinyOptions {
   readonly mask?: MaskSpec
   readonly position?: PositionSpec
   readonly seed?: number
+  /** What layers after the first have other in their config. */
+  readonly others?: Readonly<Record<number, Record<string, unknown>>>
 }
 
 /** A small decoder around a variant, with random weights large enough that attention is far from uniform. */
 export function tinyModel(
   variant: Variant,
   config: Record<string, unknown>,
-  { layers = 1, vocab = 50, mask = { kind: 'causal' }, position, seed = 1 }: TinyOptions = {},
+  { layers = 1, vocab = 50, mask = { kind: 'causal' }, position, seed = 1, others = {} }: TinyOptions = {},
 ): Model {
   const dim = config.dim as number
   const headDim = (config.headDim as number | undefined) ?? 8
@@ -29,10 +31,10 @@ export function tinyModel(
     norm: { kind: 'rms', eps: 1e-5 },
     tied: true,
     maxPositions: 512,
-    layers: Array.from({ length: layers }, () => ({
+    layers: Array.from({ length: layers }, (_, i) => ({
       attention: {
         variant: variant.name,
-        config,
+        config: { ...config, ...others[i] },
         mask,
         position: position ?? { kind: 'rope', dims: headDim, theta: 10000, pairing: 'half', maxPositions: 512 },
       },
