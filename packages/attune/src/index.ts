@@ -1,10 +1,10 @@
-import { gqa, mha, mqa } from '@attune/attention-heads'
+import { cla, gqa, mha, mqa } from '@attune/attention-heads'
 import { el, mla } from '@attune/attention-latent'
 import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from '@attune/attention-linear'
 import { castle, mta, path, talkingHeads } from '@attune/attention-mixing'
 import { moba, nsa, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
-import { contiguous, paged, ring, think } from '@attune/cache'
+import { contiguous, paged, quantised, ring, think, turned } from '@attune/cache'
 import {
   adaKv,
   duoAttention,
@@ -29,6 +29,7 @@ export const attention = [
   mha,
   gqa,
   mqa,
+  cla,
   mla,
   el,
   linear,
@@ -47,7 +48,7 @@ export const attention = [
   mta,
 ]
 /** Every way to keep the past that comes with attune, at its defaults. */
-export const caches = [contiguous(), ring(), paged(), think()]
+export const caches = [contiguous(), ring(), paged(), turned(paged()), quantised({ bits: 8 }), quantised(), think()]
 /** Every way to drop rows of a prompt that comes with attune, at its defaults. */
 export const policies = [
   ...[snapKv(), h2o(), observedAttention(), tova(), knorm(), keyDiff(), adaKv(), headKv(), pyramidKv(), duoAttention()],

@@ -52,8 +52,8 @@ export async function observe(keeper: PagedKeeper, wanted: Observes, row: number
       layers.push({
         heads: 0,
         rows: [],
-        mass: policy.observes.mass ? [] : undefined,
-        parts: Object.fromEntries((policy.observes.parts ?? []).map(name => [name, []])),
+        mass: wanted.mass ? [] : undefined,
+        parts: Object.fromEntries((wanted.parts ?? []).map(name => [name, []])),
       })
       continue
     }
