@@ -26,6 +26,16 @@ export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16 }: 
   },
   open(options) {
     if (!(budget.rows > 0)) throw new AttuneError('ERR_ARGUMENT', `a budget of ${budget.rows} rows keeps nothing`, { budget })
+    const { mass } = policy.observes
+    if (typeof mass === 'number' && mass > options.chunk)
+      throw new AttuneError(
+        'ERR_ARGUMENT',
+        `policy '${policy.name}' weighs by ${mass} queries, which one step of ${options.chunk} tokens cannot hold`,
+        {
+          mass,
+          chunk: options.chunk,
+        },
+      )
     const keeper = new PagedKeeper(options, { page: checked(page), policy })
     const acted = new Map<number, number>()
     return Object.assign(keeper, {

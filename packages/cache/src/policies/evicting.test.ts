@@ -122,6 +122,12 @@ it('a policy that acts again keeps its budget while decoding', async () => {
   await runner.dispose()
 })
 
+it('a policy that watches more queries than a step holds is refused', () => {
+  expect(() => new Runner(model, reference(), { cache: evicting(snapKv({ window: 9 }), { rows: 4 }), chunk: 8 })).toThrow(
+    /9 queries.*8 tokens/,
+  )
+})
+
 /** A contiguous cache that hides rows: their number says that they are still to come, so a causal mask leaves them out. */
 function hidden(): { cache: CacheManager; hide(kept: Kept, until: number): void } {
   let kept: Kept | undefined
