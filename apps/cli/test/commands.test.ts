@@ -104,6 +104,19 @@ it('a policy drops rows of the prompt', async () => {
   expect((await attune(['run', toy, '--policy', 'h2o', '--budget', '1.5'])).errors).toMatch(/share below 1/)
 })
 
+it('keeps keys and values in fewer bits', async () => {
+  const file = join(await scratch(), 'text.txt')
+  await writeFile(file, 'The Sun shining through a Prism cast its Colours upon the Paper. '.repeat(8))
+  const run = async (...flags: string[]) => (await attune(['run', toy, '--prompt-file', file, '-n', '4', '--json', ...flags])).json
+  const plain = await run()
+  expect((await run('--cache', 'paged')).ids).toEqual(plain.ids)
+  expect((await run('--kv', 'f16')).cacheBytes).toBe(plain.cacheBytes / 2)
+  expect((await run('--kv', 'int8')).cacheBytes).toBeLessThan(plain.cacheBytes / 2)
+  expect((await run('--kv', 'int4')).cacheBytes).toBeLessThan((await run('--kv', 'int8')).cacheBytes)
+  expect((await attune(['run', toy, '--kv', 'int4', '--policy', 'h2o'])).errors).toMatch(/goes without --cache and --policy/)
+  expect((await attune(['run', toy, '--cache', 'ring', '--policy', 'h2o'])).errors).toMatch(/a policy evicts pages/)
+})
+
 it('variants lists policies and what each is compared with', async () => {
   const { json } = await attune(['variants', '--json'])
   const policies = json.variants.filter((v: { kind: string }) => v.kind === 'policy')

@@ -1,4 +1,5 @@
 export { BatchBuffers, type BatchShape } from './batch-buffers.ts'
+export { readByAll } from './borrow.ts'
 export { contiguous } from './contiguous.ts'
 export {
   type Keeper,
@@ -10,7 +11,7 @@ export {
   type StepItem,
   type StepPlan,
 } from './keeper.ts'
-export { bucket, type CacheManager } from './manager.ts'
+export { bucket, type CacheManager, type CacheSize } from './manager.ts'
 export { evicting, paged } from './paged.ts'
 export * from './policy.ts'
 export { PrefixTree } from './prefix-tree.ts'

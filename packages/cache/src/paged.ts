@@ -1,7 +1,9 @@
 import { rulesOf, type StateKind } from '@attune/attention'
-import { AttuneError } from '@attune/tensor'
+import { AttuneError, bytesOf } from '@attune/tensor'
 import { evict, observe, type Standing } from './evict.ts'
-import { type CacheManager, ORACLE } from './manager.ts'
+import { type LayerStates, ownRows } from './keeper.ts'
+import { type CacheManager, type CacheSize, ORACLE } from './manager.ts'
+import { roomy } from './page-pool.ts'
 import { PagedKeeper } from './paged-keeper.ts'
 import type { Budget, EvictionPolicy, Rehearsal } from './policy.ts'
 
@@ -10,6 +12,7 @@ export const paged = ({ page = 16 }: { page?: number } = {}): CacheManager => ({
   name: 'paged',
   about: { title: 'Pages, shared by forks', paper: 'https://arxiv.org/abs/2309.06180', oracle: ORACLE },
   why: whyNotPaged,
+  bytesFor: pagedBytes(checked(page)),
   open: options => new PagedKeeper(options, { page: checked(page) }),
 })
 
@@ -55,6 +58,17 @@ export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16 }: 
     })
   },
 })
+
+const pagedBytes =
+  (page: number) =>
+  (layers: readonly LayerStates[], { kv, rows }: CacheSize): number =>
+    layers.reduce((n, { spec }) => {
+      const parts = ownRows(spec)
+      if (parts.length === 0) return n
+      const { heads } = parts[0][1]
+      const pages = roomy(heads * rows.reduce((m, r) => m + Math.ceil(r / page), 0), heads * Math.ceil(128 / page))
+      return n + pages * page * parts.reduce((m, [, { width }]) => m + bytesOf(kv, width), 0)
+    }, 0)
 
 const pooled = (kind: StateKind): string | undefined =>
   kind.kind === 'pool' ? 'rows that are pooled stay, as their pool speaks of all of them' : undefined

@@ -3,7 +3,7 @@ import { variable } from '@attune/expr'
 import { AttuneError, bytesOf, type DeviceBuffer, input, length, mapExpr, product, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
 import { GroupTable } from './group-table.ts'
-import { type Keeper, type KeeperOptions, ownRows, type RowsView, type Sharing, type StepPlan } from './keeper.ts'
+import { type Keeper, type KeeperOptions, type LayerStates, ownRows, type RowsView, type Sharing, type StepPlan } from './keeper.ts'
 import { bucket } from './manager.ts'
 import { codingOf, isTurned, type QuantisedSettings } from './quantised.ts'
 import { type Coded, codedShape } from './quantised-codes.ts'
@@ -228,14 +228,7 @@ export class QuantisedKeeper implements Keeper {
       positions: places ? appendNumbers(places, tokens.position, tokens, tokens.row, effects) : undefined,
     }
   }
-  #pageBytes(): [string, number][] {
-    return this.options.layers.flatMap(({ spec }, i) =>
-      ownRows(spec).flatMap(([name, kind]) => {
-        const shapes = codedShape(codingOf(this.settings, kind), this.settings.group, kind.heads, kind.width)
-        return FIELDS.map((field): [string, number] => [pageName(name, i, field), product(shapes[field])])
-      }),
-    )
-  }
+  #pageBytes = (): [string, number][] => pageBytes(this.options.layers, this.settings)
   async #fitPages(pages: number): Promise<void> {
     const { device } = this.options
     if (pages <= this.#allocated) return
@@ -255,6 +248,15 @@ export class QuantisedKeeper implements Keeper {
 
 const pageName = (part: string, layer: number, field: keyof Coded): string => `${partName(part, layer)}:${field}`
 const mapFields = (make: (field: keyof Coded) => Tensor): Coded => ({ codes: make('codes'), scale: make('scale'), middle: make('middle') })
+
+/** Bytes of a page in each buffer. */
+export const pageBytes = (layers: readonly LayerStates[], settings: QuantisedSettings): [string, number][] =>
+  layers.flatMap(({ spec }, i) =>
+    ownRows(spec).flatMap(([name, kind]) => {
+      const shapes = codedShape(codingOf(settings, kind), settings.group, kind.heads, kind.width)
+      return FIELDS.map((field): [string, number] => [pageName(name, i, field), product(shapes[field])])
+    }),
+  )
 
 /** Room for a few pages more than needed, one part in 32 at most: pages are what little is kept of many rows. */
 export function pageRoom(pages: number, group: number): number {

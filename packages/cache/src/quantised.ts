@@ -1,8 +1,10 @@
 import { type RowsKind, rulesOf } from '@attune/attention'
-import { AttuneError } from '@attune/tensor'
-import type { CacheManager } from './manager.ts'
+import { AttuneError, bytesOf } from '@attune/tensor'
+import { type LayerStates, ownRows } from './keeper.ts'
+import { bucket, type CacheManager, type CacheSize } from './manager.ts'
 import type { Coding } from './quantised-codes.ts'
-import { QuantisedKeeper } from './quantised-keeper.ts'
+import { pageBytes, pageRoom, QuantisedKeeper } from './quantised-keeper.ts'
+import { QuantisedLayout } from './quantised-layout.ts'
 
 export interface QuantisedOptions {
   /** Bits of a number; 4 by default. */
@@ -59,8 +61,18 @@ export function quantised({
         return kind.rewritten ? 'rewritten rows would be coded anew in every step' : 'rows that leave for another state must be exact'
       return kind.width % 2 === 1 && bits === 4 ? `rows of ${kind.width} numbers do not fill bytes` : undefined
     },
+    bytesFor: (layers, size) => quantisedBytes(layers, size, settings),
     open: options => new QuantisedKeeper(options, settings),
   }
+}
+
+function quantisedBytes(layers: readonly LayerStates[], { kv, rows }: CacheSize, settings: QuantisedSettings): number {
+  const layout = new QuantisedLayout(settings)
+  const groups = pageRoom(rows.reduce((n, r) => n + layout.groups(r), 0), settings.group) // biome-ignore format: one line
+  const plain = layers
+    .flatMap(({ spec }) => ownRows(spec))
+    .reduce((n, [, { heads, width }]) => n + heads * layout.slots * bytesOf(kv, width), 0)
+  return bucket(rows.length, 1) * plain + groups * pageBytes(layers, settings).reduce((n, [, bytes]) => n + bytes, 0)
 }
 
 /** Whether rows of a kind are turned. */

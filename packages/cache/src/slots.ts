@@ -1,7 +1,8 @@
 import type { About, StateKind } from '@attune/attention'
 import type { Expr } from '@attune/expr'
-import type { LayerStates } from './keeper.ts'
-import type { CacheManager } from './manager.ts'
+import { bytesOf } from '@attune/tensor'
+import { type LayerStates, ownRows } from './keeper.ts'
+import { bucket, type CacheManager, type CacheSize } from './manager.ts'
 import { SlotKeeper } from './slot-keeper.ts'
 
 /** Where rows of a part lie: the arithmetic of one manager for one capacity. */
@@ -35,5 +36,11 @@ export function slotManager(parts: {
   why(kind: StateKind, mask: Expr): string | undefined
   layout(layer: LayoutOf, rows: number, chunk: number): RowsLayout
 }): SlotManager {
-  return { ...parts, open: options => new SlotKeeper(parts.layout, options) }
+  const bytesFor = (layers: readonly LayerStates[], { kv, chunk, rows }: CacheSize): number =>
+    layers.reduce((n, layer) => {
+      const { capacity } = parts.layout(layer, Math.max(1, ...rows), chunk)
+      const each = ownRows(layer.spec).reduce((m, [, { heads, width }]) => m + heads * bytesOf(kv, width), 0)
+      return n + bucket(rows.length, 1) * capacity * each
+    }, 0)
+  return { ...parts, bytesFor, open: options => new SlotKeeper(parts.layout, options) }
 }

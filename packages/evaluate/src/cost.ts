@@ -1,7 +1,8 @@
 import { numbersPerSequence, numbersPerToken, type StateSpec, wholeBlocks } from '@attune/attention'
-import { type DecoderSpec, decoderParams, layerParams, type Variants, variantOf } from '@attune/models'
+import { bucket, type CacheManager, readByAll } from '@attune/cache'
+import { type DecoderSpec, decoderParams, layerParams, layerStates, type Variants, variantOf } from '@attune/models'
 import { countParams, idleNumbers } from '@attune/nn'
-import { bytesOf, type Storage } from '@attune/tensor'
+import { AttuneError, bytesOf, type Storage } from '@attune/tensor'
 
 export interface LayerCost {
   readonly variant: string
@@ -49,21 +50,40 @@ export function cost(spec: DecoderSpec, variants: Variants, { kv = 'f32' as Stor
   }
 }
 
-/** Bytes allocated for `rows` slots per sequence (a whole bucket of a contiguous cache), `batchRows` sequences and `memory` slots of the memory axis. */
+/** What is kept of sequences. */
+export interface KeptOptions {
+  readonly kv?: Storage
+  /** Slots per sequence: a whole bucket of a contiguous cache. With `cache`: rows of each sequence. */
+  readonly rows?: number
+  readonly batchRows?: number
+  /** Slots of the memory axis. */
+  readonly memory?: number
+  /** How rows are kept; a contiguous cache's slots by default. */
+  readonly cache?: CacheManager
+  /** Most tokens of one step. */
+  readonly chunk?: number
+}
+
+/** Bytes allocated for the states of `batchRows` sequences. Errors: `ERR_UNSUPPORTED` for a cache whose bytes do not follow from rows alone. */
 export function keptBytes(
   spec: DecoderSpec,
   variants: Variants,
-  { kv = 'f32' as Storage, rows = 0, batchRows = 1, memory = 128 } = {},
+  { kv = 'f32', rows = 0, batchRows = 1, memory = 128, cache, chunk = 256 }: KeptOptions = {},
 ): number {
-  const perSequence = spec.layers.reduce((n, layer) => {
-    const state = variantOf(variants, layer).state(layer.attention.config)
+  if (cache && !cache.bytesFor) throw new AttuneError('ERR_UNSUPPORTED', `bytes of the ${cache.name} cache depend on what it has seen`, {})
+  const layers = spec.layers.map(layer => variantOf(variants, layer).state(layer.attention.config))
+  const pooled = cache ? bucket(rows) : rows
+  const perSequence = layers.reduce((n, state) => {
     const kinds = Object.values(state).reduce((m, kind) => {
-      if (kind.kind === 'rows') return m + kind.heads * bytesOf(kv, kind.width) * (kind.axis === 'self' ? rows : memory)
-      return kind.kind === 'pool' ? m + bytesOf('f32', kind.heads * kind.width) * Math.max(1, wholeBlocks(kind, rows)) : m
+      if (kind.kind === 'rows' && kind.axis === 'self') return cache ? m : m + kind.heads * bytesOf(kv, kind.width) * rows
+      if (kind.kind === 'rows') return m + kind.heads * bytesOf(kv, kind.width) * memory
+      return kind.kind === 'pool' ? m + bytesOf('f32', kind.heads * kind.width) * Math.max(1, wholeBlocks(kind, pooled)) : m
     }, 0)
     return n + kinds + bytesOf('f32', numbersPerSequence(state))
   }, 0)
-  return batchRows * perSequence
+  const size = { kv, chunk, rows: new Array<number>(batchRows).fill(rows) }
+  const own = cache ? cache.bytesFor!(readByAll(layerStates({ spec, variants })), size) : 0
+  return own + (cache ? bucket(batchRows, 1) : batchRows) * perSequence
 }
 
 /** Bytes a token adds; a pooled block's bytes are spread over its stride. */

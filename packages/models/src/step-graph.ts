@@ -32,7 +32,7 @@ export const ropeName = (spec: RopeSpec): string =>
   `rope:${JSON.stringify([spec.dims, spec.theta, spec.scaling ?? null, ...(spec.picked ? [spec.picked] : [])])}`
 
 /** The layers of a model as cache managers see them. */
-export const layerStates = (model: Model): LayerStates[] =>
+export const layerStates = (model: Pick<Model, 'spec' | 'variants'>): LayerStates[] =>
   model.spec.layers.map(layer => {
     const { config, mask, position } = layer.attention
     return {

@@ -1,5 +1,6 @@
 import type { Variant } from '@attune/attention'
 import { type CacheManager, contiguous, type SlotManager } from '@attune/cache'
+import { keptBytes } from '@attune/evaluate'
 import { lastLogits, noOutput, Runner } from '@attune/models'
 import { type Device, reference } from '@attune/tensor'
 import { describe, expect, it } from 'vitest'
@@ -68,6 +69,19 @@ export function testCache({
       for (const id of tokens(device.host ? 140 : 300)) await runner.step([{ sequence, ids: [id] }], noOutput)
       expect(runner.recorded).toBeLessThanOrEqual(3)
       await runner.dispose()
+    })
+    it.runIf(cache.bytesFor)('allocates the bytes it declares', async () => {
+      for (const [batchRows, rows] of [
+        [1, 41],
+        [3, 70],
+      ] as const) {
+        // biome-ignore format: pairs
+        const runner = new Runner(model, await open(), { cache, chunk: 64 })
+        const sequences = Array.from({ length: batchRows }, () => runner.open())
+        for (const s of sequences) await runner.feed(s, tokens(rows), noOutput)
+        expect(runner.cacheBytes).toBe(keptBytes(model.spec, model.variants, { rows, batchRows, cache, chunk: 64 }))
+        await runner.dispose()
+      }
     })
     it('continues bit for bit after saving and loading, and says when it cannot save', async () => {
       const device = await open()
