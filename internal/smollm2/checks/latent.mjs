@@ -21,13 +21,20 @@ const POINTS = {
   mha2mla: [[96, 288], [96, 160], [48, 336], [48, 208], [48, 80]], // biome-ignore format: one table
 }
 
+/**
+ * @typedef {{ name: string, ropeDim?: number, latent?: number, kvBytesPerToken: number, meanKl: number, maxLogitDifference: number,
+ *   topAgreement: number, perplexity: number, layers: Readonly<Record<string, number>>[] }} Result
+ */
+
 /** SmolLM2 as latent attention: nothing changes at full rank; what less costs. @param {import('../report.mjs').Report} t @param {import('../lab.mjs').Lab} lab */
 export async function check(t, lab) {
   const source = await lab.load()
   const { device, model } = source
   const { input_ids } = oracle('perplexity.json.gz')
   const [calibration, text] = [input_ids.slice(0, 2048), input_ids.slice(3584, 4096)]
-  const plan = (/** @type {object} */ method, /** @type {object} */ config) => ({ layers: [{ layers: 'all', to: 'mla', fit: /** @type {const} */ ('none'), ...method, config }] }) // biome-ignore format: one line
+  /** @param {object} method @param {Record<string, unknown>} config @returns {import('@attune/convert').Plan} */
+  const plan = (method, config) => ({ layers: [{ layers: 'all', to: 'mla', fit: /** @type {const} */ ('none'), ...method, config }] }) // biome-ignore format: one line
+  /** @type {{ name: string, plan: import('@attune/convert').Plan, ropeDim?: number, latent?: number }[]} */
   const asked = [
     { name: 'full', plan: plan(METHODS.complex, {}) },
     { name: 'full, materialised', plan: plan(METHODS.complex, { mode: 'materialised' }) },
@@ -43,6 +50,7 @@ export async function check(t, lab) {
     ),
   ]
   const made = await convertAll(model, asked.map(a => a.plan), { device, calibration, window: 512 }) // biome-ignore format: one line
+  /** @type {Result[]} */
   const results = []
   for (const [i, { model: other, report }] of made.entries()) {
     const runner = new Runner(other, device, { chunk: 512 })
