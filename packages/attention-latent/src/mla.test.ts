@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cpu } from '@attune/backend-cpu'
-import { contiguous, ring } from '@attune/cache'
+import { contiguous, paged, quantised, ring, turned } from '@attune/cache'
 import type { ParamValue } from '@attune/nn'
 import type { PositionSpec } from '@attune/position'
 import { AttuneError, Constant, floatToBf16, q8_0, read, reference, tensor } from '@attune/tensor'
@@ -22,6 +22,16 @@ testAttention(mla, {
 })
 testCache({ cache: contiguous(), variant: mla, config })
 testCache({ cache: ring(), variant: mla, config: { ...config, mode: 'materialised' }, mask: { kind: 'window', size: 20 } })
+testCache({ cache: paged({ page: 8 }), variant: mla, config, device: async () => (await opened)[0] })
+testCache({ cache: turned(paged({ page: 8 })), variant: mla, config, device: async () => (await opened)[0] })
+testCache({ cache: quantised({ group: 8, recent: 3 }), variant: mla, config, within: 5e-2, device: async () => (await opened)[0] })
+testCache({
+  cache: quantised({ bits: 8, group: 8, rotate: true }),
+  variant: mla,
+  config,
+  within: 1e-3,
+  device: async () => (await opened)[0],
+})
 testCache({ cache: contiguous(), variant: mla, config: rotatedOnly, device: async () => (await opened)[0] })
 
 describe('absorbed = materialised', () => {

@@ -1,6 +1,6 @@
 import type { Variant } from '@attune/attention'
 import { cpu } from '@attune/backend-cpu'
-import { contiguous, paged } from '@attune/cache'
+import { contiguous, paged, quantised } from '@attune/cache'
 import type { ParamValue } from '@attune/nn'
 import { bf16ToFloat, Constant, floatToBf16, read, reference } from '@attune/tensor'
 import { layerAlone, nmse, testAttention, testCache } from '@attune/testing'
@@ -51,6 +51,7 @@ for (const [variant, ...configs] of suite) {
 }
 for (const [variant, config] of suite.filter(([v]) => v === gatedDeltanet || v === mamba2)) {
   testCache({ cache: paged({ page: 16 }), variant, config, tiny })
+  testCache({ cache: quantised(), variant, config, tiny })
   testCache({ cache: contiguous(), variant, config, tiny, name: 'native', device: async () => (await opened)[0] })
 }
 

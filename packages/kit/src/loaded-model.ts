@@ -52,6 +52,10 @@ export class LoadedModel {
   session(): Session {
     return new Session(this.runner, this.tokenizer, this.endIds)
   }
+  /** A session from the bytes of `Session.save`. Errors: `ERR_FORMAT`; `ERR_ARGUMENT` when another model or cache saved it. */
+  loadSession(bytes: Uint8Array): Promise<Session> {
+    return Session.load(this.runner, this.tokenizer, bytes, this.endIds)
+  }
   /** One answer, token by token. A string is continued as it is; messages go through the chat template. */
   async *generate(prompt: string | readonly Message[], options: GenerateOptions = {}): AsyncGenerator<Piece, FinishReason> {
     using session = this.session()
