@@ -40,6 +40,17 @@ describe('a session', () => {
     expect(shared).toBeGreaterThan(0)
     expect(await first.complete(' and on', greedy)).toBeTruthy()
   })
+  it.each([contiguous(), quantised({ group: 8, recent: 3 })])('scores texts and stays as it was, $name', async cache => {
+    const session = new Session(new Runner(model, reference(), { cache }), tokenizer)
+    await session.complete('a first question', greedy)
+    const long = Array.from({ length: 30 }, (_, i) => (7 * i) % 50)
+    const scores = await session.score(long)
+    expect(scores.every(x => x < 0)).toBe(true)
+    expect(await session.score(long)).toEqual(scores)
+    const alone = new Session(new Runner(model, reference(), { cache }), tokenizer)
+    await alone.complete('a first question', greedy)
+    expect(await session.complete('more', greedy)).toBe(await alone.complete('more', greedy))
+  })
   it('is refused with too few ids or foreign ones, and leaves the runner as it was', async () => {
     const runner = new Runner(model, reference(), { cache: contiguous() })
     const session = new Session(runner, tokenizer)

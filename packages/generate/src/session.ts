@@ -91,8 +91,11 @@ export class Session {
     const fed = [...this.#ids.slice(rows), ...Array.from(ids)]
     const first = fed.length - ids.length
     const out = new Float32Array(ids.length).fill(Number.NaN)
+    // Where what was fed cannot be forgotten, a copy is fed.
+    const stays = this.runner.canReturn(this.#sequence, fed.length)
+    const sequence = stays ? this.#sequence : await this.runner.fork(this.#sequence)
     await this.runner.feed(
-      this.#sequence,
+      sequence,
       fed,
       allLogits,
       async (r, from) => {
@@ -104,7 +107,8 @@ export class Session {
       },
       { signal },
     )
-    this.runner.trim(this.#sequence, rows)
+    if (stays) this.runner.trim(sequence, rows)
+    else this.runner.close(sequence)
     return out
   }
 

@@ -97,6 +97,16 @@ export class Runner {
     sequence.position -= sequence.rows - rows
     sequence.rows = rows
   }
+  /** Whether a sequence can be fed `tokens` more and then be trimmed to where it is now. */
+  canReturn({ row, rows }: Sequence, tokens: number): boolean {
+    try {
+      this.#states.trim(row, rows + tokens, rows) // forgets nothing that is there
+      return true
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ERR_UNSUPPORTED') return false
+      throw error
+    }
+  }
   /** A new sequence with the same past. */
   async fork(sequence: Sequence): Promise<Sequence> {
     const copy = this.open()
