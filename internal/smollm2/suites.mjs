@@ -12,6 +12,7 @@ export const suites = {
   decode: () => import('./checks/decode.mjs'),
   kernels: () => import('./checks/kernels.mjs'),
   bitwise: () => import('./checks/bitwise.mjs'),
+  policies: () => import('./checks/policies.mjs'),
   pieces: () => import('./checks/pieces.mjs'),
   loop: () => import('./checks/loop.mjs'),
   routing: () => import('./checks/routing.mjs'),
