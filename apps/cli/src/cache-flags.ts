@@ -1,10 +1,10 @@
-import { type CacheManager, contiguous, evicting, paged, quantised, ring } from '@attune/cache'
+import { type CacheManager, contiguous, evicting, paged, quantised, ring, think } from '@attune/cache'
 import { AttuneError, q8_0, type Storage } from '@attune/tensor'
 import { policies } from 'attune'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { finite } from './numbers.ts'
 
-const caches = { contiguous, ring, paged }
+const caches = { contiguous, ring, paged, think }
 const stored: Record<string, Storage> = { f32: 'f32', f16: 'f16', bf16: 'bf16', q8_0 }
 const coded: Record<string, 4 | 8> = { int8: 8, int4: 4 }
 

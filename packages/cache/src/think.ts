@@ -1,5 +1,6 @@
 import { rulesOf } from '@attune/attention'
 import { AttuneError } from '@attune/tensor'
+import { contiguous } from './contiguous.ts'
 import type { CacheManager } from './manager.ts'
 import { ThinkKeeper } from './think-keeper.ts'
 
@@ -20,6 +21,7 @@ export interface ThinkOptions {
  */
 export const think = ({ channels = 0.5, window = 32, recent = 32, keys = 'k' }: ThinkOptions = {}): CacheManager => ({
   name: 'think',
+  settings: { channels, window, recent },
   about: { title: 'ThinK, channels of keys', paper: 'https://arxiv.org/abs/2407.21018', family: 'channels', oracle: 'kvpress: ThinKPress' },
   why(kind) {
     if (kind.kind === 'pool') return 'pooled rows stand beside whole rows'
@@ -27,6 +29,8 @@ export const think = ({ channels = 0.5, window = 32, recent = 32, keys = 'k' }: 
     const whole = kind.kind === 'rows' && kind.axis === 'self' && rulesOf(kind).quantise === 'never'
     return whole ? 'rows that are rewritten or folded as they leave stay whole' : undefined
   },
+  // Until a prompt ends nothing is narrow.
+  bytesFor: contiguous().bytesFor,
   open(options) {
     if (!(channels > 0 && channels <= 1))
       throw new AttuneError('ERR_ARGUMENT', `a share of ${channels} of the channels cannot stay`, { channels })
