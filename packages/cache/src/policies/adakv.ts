@@ -12,7 +12,7 @@ export interface AdaKvOptions {
 /** One budget for all heads of a layer: the best rows of any head stay, so heads keep as many as they need. https://arxiv.org/abs/2407.11550 */
 export const adaKv = ({ by = snapKv(), safeguard = 0.2 }: AdaKvOptions = {}): EvictionPolicy => ({
   name: 'adakv',
-  about: { title: 'Ada-KV', paper: 'https://arxiv.org/abs/2407.11550', family: 'budget', oracle: 'kvpress' },
+  about: { title: 'Ada-KV', paper: 'https://arxiv.org/abs/2407.11550', family: 'budget', oracle: 'kvpress: AdaKVPress' },
   observes: by.observes,
   after: by.after,
   plan: (observed, budget) =>

@@ -28,7 +28,7 @@ export const duoAttention = ({
   after = 'prefill',
 }: DuoAttentionOptions = {}): EvictionPolicy => ({
   name: 'duo-attention',
-  about: { title: 'DuoAttention', paper: 'https://arxiv.org/abs/2410.10819', family: 'budget', oracle: 'kvpress' },
+  about: { title: 'DuoAttention', paper: 'https://arxiv.org/abs/2410.10819', family: 'budget', oracle: 'kvpress: DuoAttentionPress' },
   observes: {},
   rehearse: gates ? undefined : repetition(repeat),
   after: gates ? after : 'prefill',

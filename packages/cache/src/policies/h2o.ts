@@ -12,7 +12,12 @@ export interface H2oOptions {
 export const h2o = ({ recent = 0.5, after = 'prefill' }: H2oOptions = {}): ScorePolicy => {
   const policy = scorePolicy({
     name: 'h2o',
-    about: { title: 'H2O, heavy hitters', paper: 'https://arxiv.org/abs/2306.14048', family: 'attention', oracle: 'authors' },
+    about: {
+      title: 'H2O, heavy hitters',
+      paper: 'https://arxiv.org/abs/2306.14048',
+      family: 'attention',
+      oracle: 'FMInference/H2O: H2OKVCache_LayerWise',
+    },
     observes: { mass: 'all' },
     after,
     scores: ({ layers }, i) => massOf('h2o', layers[i]),
@@ -36,7 +41,12 @@ export const h2o = ({ recent = 0.5, after = 'prefill' }: H2oOptions = {}): Score
 export const observedAttention = ({ after = 'prefill' }: Pick<H2oOptions, 'after'> = {}): ScorePolicy =>
   scorePolicy({
     name: 'observed-attention',
-    about: { title: 'Observed attention', paper: 'https://arxiv.org/abs/2306.14048', family: 'attention', oracle: 'kvpress' },
+    about: {
+      title: 'Observed attention',
+      paper: 'https://arxiv.org/abs/2306.14048',
+      family: 'attention',
+      oracle: 'kvpress: ObservedAttentionPress',
+    },
     observes: { mass: 'all' },
     after,
     scores: ({ rows: total, layers }, i) =>

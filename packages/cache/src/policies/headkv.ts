@@ -28,7 +28,7 @@ export const headKv = ({
   temperature = 1,
 }: HeadKvOptions = {}): EvictionPolicy => ({
   name: 'headkv',
-  about: { title: 'HeadKV', paper: 'https://arxiv.org/abs/2410.19258', family: 'budget', oracle: 'authors' },
+  about: { title: 'HeadKV', paper: 'https://arxiv.org/abs/2410.19258', family: 'budget', oracle: 'FYYFU/HeadKV: ReasonSnapKVCluster' },
   observes: by.observes,
   after: by.after,
   rehearse: importance ? undefined : repetition(repeat),

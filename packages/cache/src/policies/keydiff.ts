@@ -5,7 +5,7 @@ import { partOf, type ScorePolicy, scorePolicy } from './scores.ts'
 export const keyDiff = ({ keys = 'k', after = 'prefill' }: KeyScoreOptions = {}): ScorePolicy =>
   scorePolicy({
     name: 'keydiff',
-    about: { title: 'KeyDiff', paper: 'https://arxiv.org/abs/2504.15364', family: 'keys', oracle: 'kvpress' },
+    about: { title: 'KeyDiff', paper: 'https://arxiv.org/abs/2504.15364', family: 'keys', oracle: 'kvpress: KeyDiffPress' },
     observes: { parts: [keys] },
     after,
     scores: ({ layers }, i) => partOf('keydiff', layers[i], keys).map((rows, h) => likeness(rows, layers[i].rows[h].length).map(x => -x)),

@@ -10,7 +10,7 @@ export interface KeyScoreOptions {
 export const knorm = ({ keys = 'k', after = 'prefill' }: KeyScoreOptions = {}): ScorePolicy =>
   scorePolicy({
     name: 'knorm',
-    about: { title: 'Key norm', paper: 'https://arxiv.org/abs/2406.11430', family: 'keys', oracle: 'kvpress' },
+    about: { title: 'Key norm', paper: 'https://arxiv.org/abs/2406.11430', family: 'keys', oracle: 'kvpress: KnormPress' },
     observes: { parts: [keys] },
     after,
     scores: ({ layers }, i) => partOf('knorm', layers[i], keys).map((rows, h) => norms(rows, layers[i].rows[h].length).map(n => -n)),

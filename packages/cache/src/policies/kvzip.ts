@@ -24,7 +24,7 @@ const OVERLAP = 8
 /** Keeps what the model reads while it repeats its prompt, so that whatever is asked later is served. https://arxiv.org/abs/2505.23416 */
 export const kvZip = ({ layerwise = false, sinks = 4, ...options }: KvZipOptions = {}): EvictionPolicy => ({
   name: 'kvzip',
-  about: { title: 'KVzip', paper: 'https://arxiv.org/abs/2505.23416', family: 'session', oracle: 'kvpress' },
+  about: { title: 'KVzip', paper: 'https://arxiv.org/abs/2505.23416', family: 'session', oracle: 'kvpress: KVzipPress' },
   observes: {},
   after: 'prefill',
   rehearse: repetition({ sinks, ...options }),

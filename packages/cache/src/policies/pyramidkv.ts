@@ -12,7 +12,7 @@ export const pyramidKv = ({ beta = 20, window = 8, ...options }: PyramidKvOption
   const by = snapKv({ ...options, window })
   return {
     name: 'pyramidkv',
-    about: { title: 'PyramidKV', paper: 'https://arxiv.org/abs/2406.02069', family: 'budget', oracle: 'kvpress' },
+    about: { title: 'PyramidKV', paper: 'https://arxiv.org/abs/2406.02069', family: 'budget', oracle: 'kvpress: PyramidKVPress' },
     observes: by.observes,
     after: by.after,
     plan: (observed, budget) =>

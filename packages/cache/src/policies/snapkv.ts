@@ -12,7 +12,7 @@ export interface SnapKvOptions {
 export const snapKv = ({ window = 32, kernel = 13, pool = 'max' }: SnapKvOptions = {}): ScorePolicy =>
   scorePolicy({
     name: 'snapkv',
-    about: { title: 'SnapKV', paper: 'https://arxiv.org/abs/2404.14469', family: 'attention', oracle: 'kvpress' },
+    about: { title: 'SnapKV', paper: 'https://arxiv.org/abs/2404.14469', family: 'attention', oracle: 'kvpress: SnapKVPress' },
     observes: { mass: window },
     after: 'prefill',
     scores({ rows: total, layers }, i) {

@@ -13,7 +13,12 @@ export interface StreamingLlmOptions {
 /** The first rows, which soak up weight that no row wants, and the latest ones. https://arxiv.org/abs/2309.17453 */
 export const streamingLlm = ({ sinks = 4, after = 'prefill', rerotate = true }: StreamingLlmOptions = {}): EvictionPolicy => ({
   name: 'streaming-llm',
-  about: { title: 'StreamingLLM', paper: 'https://arxiv.org/abs/2309.17453', family: 'place', oracle: 'kvpress' },
+  about: {
+    title: 'StreamingLLM',
+    paper: 'https://arxiv.org/abs/2309.17453',
+    family: 'place',
+    oracle: 'kvpress: StreamingLLMPress, KeyRerotationPress',
+  },
   observes: {},
   after,
   rerotate,

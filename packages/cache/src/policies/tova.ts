@@ -4,7 +4,7 @@ import { massOf, type ScorePolicy, scorePolicy } from './scores.ts'
 export const tova = (): ScorePolicy =>
   scorePolicy({
     name: 'tova',
-    about: { title: 'TOVA', paper: 'https://arxiv.org/abs/2401.06104', family: 'attention', oracle: 'kvpress' },
+    about: { title: 'TOVA', paper: 'https://arxiv.org/abs/2401.06104', family: 'attention', oracle: 'kvpress: TOVAPress' },
     observes: { mass: 1 },
     after: 'prefill',
     scores({ layers }, i) {
