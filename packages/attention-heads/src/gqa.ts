@@ -1,5 +1,6 @@
 import { type AttendPastOptions, attend, defineAttention, type ForwardContext, type Past, rows } from '@attune/attention'
-import { type LinearSpec, linear, type NormSpec, norm, normParams, type VectorSpec, vector } from '@attune/nn'
+import { chain } from '@attune/expr'
+import { type LinearSpec, linear, type NormParams, type NormSpec, norm, normParams, type VectorSpec, vector } from '@attune/nn'
 import { mapWith, type Tensor } from '@attune/tensor'
 import { headBridges } from './bridges.ts'
 
@@ -29,8 +30,8 @@ export type GqaParams = {
   readonly v: LinearSpec
   readonly o: LinearSpec
   readonly sink: VectorSpec
-  readonly qNorm: VectorSpec
-  readonly kNorm: VectorSpec
+  readonly qNorm: NormParams
+  readonly kNorm: NormParams
   readonly gate: LinearSpec
 }
 
@@ -65,6 +66,6 @@ export function groupedForward(
   const keys = qkNorm ? norm(p.kNorm, p.k(x), qkNorm) : p.k(x)
   const past = state.append({ k: position.rotate(keys), v: p.v(x) }) // (B, kvHeads, S, d)
   const q = position.rotate(qkNorm ? norm(p.qNorm, p.q(x), qkNorm) : p.q(x)) // (N, heads, d)
-  const { out } = mix(q, past, { mask, score, scale, sink: p.sink, keyHeads: headMap, valueHeads: headMap })
+  const { out } = mix(q, past, { mask, score: chain(position.score, score), scale, sink: p.sink, keyHeads: headMap, valueHeads: headMap })
   return p.o(p.gate ? mapWith((y, g) => y.mul(g.sigmoid()), [out, p.gate(x)]) : out)
 }

@@ -1,5 +1,6 @@
 export { headBridges } from './bridges.ts'
 export { type ClaConfig, cla } from './cla.ts'
+export { type CrossConfig, cross } from './cross.ts'
 export { type GqaConfig, type GqaParams, gqa, groupedForward } from './gqa.ts'
 export { headsOf } from './head-family.ts'
 export type { HeadLayout } from './head-layout.ts'

@@ -1,11 +1,21 @@
 import type { Tensor } from '@attune/tensor'
-import { type GatedMlpConfig, type GatedMlpParams, gatedMlp, gatedMlpParams } from './mlp.ts'
+import {
+  type GatedMlpConfig,
+  type GatedMlpParams,
+  gatedMlp,
+  gatedMlpParams,
+  type PlainMlpConfig,
+  type PlainMlpParams,
+  plainMlp,
+  plainMlpParams,
+} from './mlp.ts'
 import { type MoeConfig, moe, moeParams } from './moe.ts'
 import { type Bound, countParams, type ParamTree } from './params.ts'
 
 /** The feed-forward half of a layer, as data. */
 export type FeedForwardSpec =
   | ({ readonly kind: 'gated' } & Omit<GatedMlpConfig, 'dim'>)
+  | ({ readonly kind: 'plain' } & Omit<PlainMlpConfig, 'dim'>)
   | ({ readonly kind: 'moe' } & Omit<MoeConfig, 'dim'>)
   /** The layer has none (Mamba). */
   | { readonly kind: 'none' }
@@ -21,6 +31,10 @@ const kinds: { readonly [K in Exclude<Kind, 'none'>]: FeedForward<Extract<FeedFo
   gated: {
     params: (spec, dim) => gatedMlpParams({ dim, ...spec }),
     forward: (params: Bound<GatedMlpParams>, x, spec) => gatedMlp(params, x, spec),
+  },
+  plain: {
+    params: (spec, dim) => plainMlpParams({ dim, ...spec }),
+    forward: (params: Bound<PlainMlpParams>, x, spec) => plainMlp(params, x, spec),
   },
   moe: {
     params: (spec, dim) => moeParams({ dim, ...spec }),

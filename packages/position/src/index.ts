@@ -1,4 +1,7 @@
+export { type AlibiSpec, alibiSlopes } from './alibi.ts'
+export { type GridSize, gridPositions, learnedPositions, rowsFrom, type TablePositions, widened } from './learned.ts'
 export { type PositionAbout, positions } from './list.ts'
-export { bindPosition, type Position, type PositionSpec, type RopeOperands, readsKeyPositions } from './position.ts'
+export { bindPosition, type Position, type PositionSpec, positionTable, type RopeOperands, readsKeyPositions } from './position.ts'
 export { type Frequencies, frequenciesVary, type RopeSpec, ropeFrequencies } from './rope.ts'
 export { inverseFrequencies, type ScalingRule, scalings } from './scaling.ts'
+export { type T5BiasSpec, t5Buckets } from './t5-bias.ts'

@@ -1,10 +1,12 @@
 import type { Expr } from '@attune/expr'
 import { ropeOf } from '@attune/ops'
-import type { Tensor } from '@attune/tensor'
+import { AttuneError, type Tensor } from '@attune/tensor'
+import { type AlibiSpec, alibiScore } from './alibi.ts'
 import type { RopeSpec } from './rope.ts'
+import { type T5BiasSpec, t5Score } from './t5-bias.ts'
 
 /** Position values a layer may use, as data. */
-export type PositionSpec = RopeSpec | { readonly kind: 'none' }
+export type PositionSpec = RopeSpec | T5BiasSpec | AlibiSpec | { readonly kind: 'none' }
 
 /** What a variant's `forward` sees of positions. */
 export interface Position {
@@ -23,9 +25,28 @@ export interface RopeOperands {
 /** True when scores depend on the positions of keys, which must then be kept beside them. */
 export const readsKeyPositions = (spec: PositionSpec): boolean => spec.kind !== 'rope' && spec.kind !== 'none'
 
-/** Binds a spec to the positions (N) i32 of a step's tokens. */
-export function bindPosition(spec: PositionSpec, positions: Tensor, rope: (spec: RopeSpec) => RopeOperands): Position {
-  if (spec.kind === 'none') return { rotate: x => x }
-  const { frequencies, factor } = rope(spec)
-  return { rotate: x => ropeOf(x, positions, frequencies, { pairing: spec.pairing, factor }) }
+/** Shape of the learned table a layer's positions read; `layer` where it is another layer's. */
+export const positionTable = (spec: PositionSpec): { readonly shape: readonly number[]; readonly layer?: number } | undefined =>
+  spec.kind === 't5' ? { shape: [spec.buckets, spec.heads], layer: spec.layer } : undefined
+
+/** Binds a spec to the positions (N) i32 of a step's tokens, and to its learned table where it reads one. */
+export function bindPosition(spec: PositionSpec, positions: Tensor, rope: (spec: RopeSpec) => RopeOperands, learned?: Tensor): Position {
+  switch (spec.kind) {
+    case 'none':
+      return { rotate: same }
+    case 'alibi':
+      return { rotate: same, score: alibiScore(spec) }
+    case 't5':
+      if (!learned)
+        throw new AttuneError('ERR_ARGUMENT', `a layer reads the position table of layer ${spec.layer}, which is not here`, { spec })
+      return { rotate: same, score: t5Score(spec, learned) }
+    case 'rope': {
+      const { frequencies, factor } = rope(spec)
+      return { rotate: x => ropeOf(x, positions, frequencies, { pairing: spec.pairing, factor }) }
+    }
+    default:
+      throw new AttuneError('ERR_UNSUPPORTED', `position '${(spec as { kind: string }).kind}' is not known`, { spec })
+  }
 }
+
+const same = (x: Tensor): Tensor => x
