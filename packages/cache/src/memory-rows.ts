@@ -4,21 +4,22 @@ import { BatchBuffers } from './batch-buffers.ts'
 import type { KeeperOptions } from './keeper.ts'
 import { bucket } from './manager.ts'
 import { partName } from './slot-keeper.ts'
-import { appendRows, type SlotRows, slotPast } from './slot-past.ts'
+import { appendRows, once, type SlotRows, slotPast } from './slot-past.ts'
 
 /** Rows of the memory axis: written once per encoder input, with a length of their own per sequence. */
 export class MemoryRows {
   readonly #buffers: BatchBuffers
   readonly #lengths: number[] = []
-  readonly #present: boolean
+  /** Some layer has a part on the memory axis. */
+  readonly present: boolean
   #capacity = 0
   #batchRows = 1
   constructor(readonly options: KeeperOptions) {
     this.#buffers = new BatchBuffers(options.device)
-    this.#present = options.layers.some(({ spec }) => memoryParts(spec).length > 0)
+    this.present = options.layers.some(({ spec }) => memoryParts(spec).length > 0)
   }
   get key(): string {
-    return this.#present ? `memory${this.#capacity}` : ''
+    return this.present ? `memory${this.#capacity}` : ''
   }
   get bytes(): number {
     return this.#buffers.bytes
@@ -30,7 +31,7 @@ export class MemoryRows {
   length = (row: number): number => this.#lengths[row] ?? 0
 
   async reserve(batchRows: number, rows = 1): Promise<void> {
-    if (!this.#present) return
+    if (!this.present) return
     this.#batchRows = batchRows
     this.#capacity = Math.max(this.#capacity, bucket(rows))
     for (const [i, { spec }] of this.options.layers.entries())
@@ -47,19 +48,18 @@ export class MemoryRows {
     this.#lengths[row] = rows
   }
   inputs(): Record<string, Int32Array> {
-    return this.#present ? { 'lengths:memory': Int32Array.from({ length: this.#batchRows }, (_, b) => this.length(b)) } : {}
+    return this.present ? { 'lengths:memory': Int32Array.from({ length: this.#batchRows }, (_, b) => this.length(b)) } : {}
   }
   buffers = () => this.#buffers.all()
 
   /** What a layer's queries see of the memory. */
   past(layer: number, spec: StateSpec, tokens: StepTokens): Past {
-    return slotPast(this.#parts(layer, spec, tokens.batchRows), tokens, this.#slots(tokens.row, tokens.batchRows))
+    return slotPast(this.#parts(layer, spec, tokens), tokens, this.#slots(tokens))
   }
   /** Stores rows (M, heads, width) of a layer's parts; `tokens` are the M rows of the memory. */
   store(layer: number, spec: StateSpec, values: Readonly<Record<string, Tensor>>, tokens: StepTokens, effects: Tensor[]): void {
-    const parts = this.#parts(layer, spec, tokens.batchRows)
-    for (const [name, value] of Object.entries(values))
-      appendRows(parts[name], value, tokens, this.#slots(tokens.row, tokens.batchRows), effects)
+    const parts = this.#parts(layer, spec, tokens)
+    for (const [name, value] of Object.entries(values)) appendRows(parts[name], value, tokens, this.#slots(tokens), effects)
   }
   async fork(from: number, to: number): Promise<void> {
     this.#lengths[to] = this.length(from)
@@ -85,16 +85,18 @@ export class MemoryRows {
 
   #all = (): [string, RowsKind][] =>
     this.options.layers.flatMap(({ spec }, i) => memoryParts(spec).map(([part, kind]): [string, RowsKind] => [partName(part, i), kind]))
-  #parts(layer: number, spec: StateSpec, batchRows: number): Record<string, Tensor> {
+  // A graph has one leaf for each input and state.
+  #parts(layer: number, spec: StateSpec, { offsets, batchRows }: StepTokens): Record<string, Tensor> {
     return Object.fromEntries(
-      memoryParts(spec).map(([part, { heads, width }]) => [
-        part,
-        state(partName(part, layer), this.options.kv, [batchRows, heads, this.#capacity, width]),
-      ]),
+      memoryParts(spec).map(([part, { heads, width }]) => {
+        const name = partName(part, layer)
+        return [part, once(offsets, name, () => state(name, this.options.kv, [batchRows, heads, this.#capacity, width]))]
+      }),
     )
   }
-  #slots(slots: Tensor, batchRows: number): SlotRows {
-    return { capacity: this.#capacity, slots, lengths: input('lengths:memory', 'i32', [batchRows]), find: row => row }
+  #slots({ row, offsets, batchRows }: StepTokens): SlotRows {
+    const lengths = once(offsets, 'lengths:memory', () => input('lengths:memory', 'i32', [batchRows]))
+    return { capacity: this.#capacity, slots: row, lengths, find: row => row }
   }
 }
 

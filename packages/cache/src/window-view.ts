@@ -1,34 +1,44 @@
-import type { StateSpec, StateView, StepTokens } from '@attune/attention'
-import { table, type variable } from '@attune/expr'
+import { type Past, partsOf, type StateSpec, type StateView, type StepTokens } from '@attune/attention'
+import { constant, type Expr, table, variable } from '@attune/expr'
 import { AttuneError, capacity, fill, mapExpr, type Tensor } from '@attune/tensor'
 import { borrowed, type Owned } from './borrow.ts'
 import { ownRows } from './keeper.ts'
 import { pooledPast } from './pools.ts'
 import { appendRows, slotPast } from './slot-past.ts'
 
+export interface WindowOptions {
+  /** Most rows of one sequence; the tokens of the window by default. */
+  readonly rows?: number
+}
+
 /**
- * The states of layers over one whole window of tokens (B = 1, rows from 0) with nothing kept for later: for training, calibration and
- * tests, where a step is a sequence of its own. `memory` are the parts of the memory axis per layer, (1, heads, M, width).
+ * The states of layers over whole sequences (rows from 0) with nothing kept for later: for encoders, training, calibration and tests,
+ * where a step's sequences begin and end in it. `memory` are the parts of the memory axis per layer, (B, heads, M, width).
  */
-export function windowStates(tokens: StepTokens, memory: readonly Readonly<Record<string, Tensor>>[] = []) {
+export function windowStates(
+  tokens: StepTokens,
+  memory: readonly Readonly<Record<string, Tensor>>[] = [],
+  { rows: most = capacity(tokens.count) }: WindowOptions = {},
+) {
   const pasts: Owned[] = []
-  const slots = tokens.row
-  const count = table(tokens.offsets, { dtype: 'i32', rank: 1 }).at(1)
-  const lengths = mapExpr(count, [], { dtype: 'i32', shape: [1] })
+  const { batchRows } = tokens
+  const offset = (i: Expr) => table(tokens.offsets, { dtype: 'i32', rank: 1 }).at(i)
+  const b = variable('i0', 'i32')
+  const lengths = mapExpr(offset(b.add(1)).sub(offset(b)), [], { dtype: 'i32', shape: [batchRows] })
+  const own = { capacity: most, slots: tokens.row, lengths, find: (row: Expr) => row }
   return (layer: number, spec: StateSpec, params: unknown): StateView => {
-    const zeros = (shape: readonly number[]) => fill(0, [1, ...shape])
+    const zeros = (shape: readonly number[]) => fill(0, [batchRows, ...shape])
     return {
       tokens,
       append(values) {
         const parts = Object.fromEntries(
           ownRows(spec).map(([part, { heads, width }]) => {
-            const buffer = zeros([heads, capacity(tokens.count), width])
-            const own = { capacity: capacity(tokens.count), slots, lengths, find: (row: ReturnType<typeof variable>) => row }
+            const buffer = zeros([heads, most, width])
             return [part, values[part] ? appendRows(buffer, values[part], tokens, own, []) : buffer]
           }),
         )
-        const past = slotPast(parts, tokens, { capacity: capacity(tokens.count), slots, lengths, find: row => row })
-        pasts[layer] = { past: borrowed(spec, pooledPast(spec, past, capacity(tokens.count), count, params), pasts) }
+        const past = slotPast(parts, tokens, own)
+        pasts[layer] = { past: borrowed(spec, pooled(spec, past, params), pasts) }
         return pasts[layer].past
       },
       read(name) {
@@ -39,11 +49,16 @@ export function windowStates(tokens: StepTokens, memory: readonly Readonly<Recor
       },
       write() {},
       memory() {
-        const own = memory[layer]
-        if (!own) throw new AttuneError('ERR_ARGUMENT', `layer ${layer} was given no memory`, { layer })
-        const rows = capacity(Object.values(own)[0].shape[2])
-        return slotPast(own, tokens, { capacity: rows, slots, lengths: fill(rows, [1], 'i32'), find: row => row })
+        const parts = memory[layer]
+        if (!parts) throw new AttuneError('ERR_ARGUMENT', `layer ${layer} was given no memory`, { layer })
+        const rows = capacity(Object.values(parts)[0].shape[2])
+        return slotPast(parts, tokens, { ...own, capacity: rows, lengths: fill(rows, [batchRows], 'i32') })
       },
     }
+  }
+  function pooled(spec: StateSpec, past: Past, params: unknown): Past {
+    if (partsOf(spec, 'pool').length === 0) return past
+    if (batchRows > 1) throw new AttuneError('ERR_UNSUPPORTED', 'rows are pooled over a window of one sequence', { batchRows })
+    return pooledPast(spec, past, most, offset(constant(1)), params)
   }
 }

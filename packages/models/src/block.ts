@@ -1,4 +1,4 @@
-import { type NormSpec, norm } from '@attune/nn'
+import { type BoundNorm, type NormSpec, norm } from '@attune/nn'
 import { mapWith, type Tensor } from '@attune/tensor'
 import type { ResidualSpec } from './spec.ts'
 
@@ -15,7 +15,7 @@ export interface BlockResult {
 /** A block with its norm before it: x (N, dim) + run(norm(x)), or as `residual` says. */
 export function preNormBlock(
   x: Tensor,
-  gain: Tensor,
+  gain: BoundNorm,
   spec: NormSpec,
   residual: ResidualSpec | undefined,
   run: (input: Tensor) => Tensor,

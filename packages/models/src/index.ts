@@ -1,26 +1,23 @@
 export { ConfigReader } from './config-reader.ts'
-export {
-  type DecoderResult,
-  type DecoderStep,
-  decoder,
-  decoderLayer,
-  decoderParams,
-  type LayerResult,
-  layerParams,
-  type Variants,
-  variantOf,
-} from './decoder.ts'
+export { type DecoderResult, type DecoderStep, decoder, decoderParams } from './decoder.ts'
 export { deepseekV2 } from './deepseek_v2.ts'
 export { deepseekV3 } from './deepseek_v3.ts'
-export type { ModelDefinition } from './definition.ts'
+export type { Definition, EncoderDefinition, ModelDefinition, TensorNames } from './definition.ts'
+export { type EncoderModel, type EncoderResult, encoder, encoderOf, encoderParams } from './encoder.ts'
+export type { EncoderItem, Image } from './encoder-input.ts'
+export { Encoder, type EncoderProbe, encoderStates, finalStates, headOutput, rowsOf } from './encoder-runner.ts'
+export type { EncoderHeadSpec, EncoderInputSpec, EncoderSpec } from './encoder-spec.ts'
 export { gptOss } from './gpt_oss.ts'
+export { decoderLayer, type LayerResult, layerParams, type StreamSpec, type Variants, variantOf } from './layers.ts'
 export { llama } from './llama.ts'
 export { mamba2 } from './mamba2.ts'
 export { minimax } from './minimax.ts'
-export { type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
+export { encoderFrom, type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
 export { filesFromValues, type LoadOptions, valuesFromFiles } from './model-files.ts'
 export { allLogits, hiddenStates, lastLogits, noOutput } from './probes.ts'
 export { qwen3Next } from './qwen3_next.ts'
 export { Runner, type RunnerOptions, type Sequence, type StepOptions, type StepWork } from './runner.ts'
 export { type DecoderSpec, type LayerSpec, type ResidualSpec, swap } from './spec.ts'
 export { layerStates, type Probe, type StepIo, stepGraph } from './step-graph.ts'
+export { t5 } from './t5.ts'
+export { vit } from './vit.ts'

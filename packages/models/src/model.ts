@@ -1,8 +1,10 @@
 import type { ParamValues } from '@attune/nn'
 import { AttuneError, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
-import { decoderParams, type Variants } from './decoder.ts'
-import type { ModelDefinition } from './definition.ts'
+import { decoderParams } from './decoder.ts'
+import type { EncoderDefinition, ModelDefinition } from './definition.ts'
+import { type EncoderModel, encoderParams } from './encoder.ts'
+import type { Variants } from './layers.ts'
 import { type LoadOptions, valuesFromFiles } from './model-files.ts'
 import type { DecoderSpec } from './spec.ts'
 
@@ -16,14 +18,26 @@ export interface Model {
 
 /** Binds a checkpoint's tensors to a Spec. Every tensor is used exactly once or listed as ignorable; nothing is read yet. */
 export function modelFrom(checkpoint: Checkpoint, definition: ModelDefinition, variants: Variants, options: LoadOptions = {}): Model {
-  const spec = definition.spec(checkpoint.config)
+  const spec = definition.spec(checkpoint.config, checkpoint.tensors)
   const values = valuesFromFiles(checkpoint, definition.type, definition.layout(spec), decoderParams(spec, variants), options)
   return { spec, values, variants, definition }
 }
 
+/** Binds a checkpoint's tensors to an encoder's Spec, as `modelFrom` does. */
+export function encoderFrom(
+  checkpoint: Checkpoint,
+  definition: EncoderDefinition,
+  variants: Variants,
+  options: LoadOptions = {},
+): EncoderModel {
+  const spec = definition.spec(checkpoint.config, checkpoint.tensors)
+  const values = valuesFromFiles(checkpoint, definition.type, definition.layout(spec), encoderParams(spec, variants), options)
+  return { spec, values, variants }
+}
+
 /** Uploads every weight; later steps only bind them. */
 export async function uploadWeights(
-  model: Model,
+  model: Pick<Model, 'values'>,
   device: Device,
   options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
 ): Promise<void> {
@@ -39,7 +53,11 @@ export async function uploadWeights(
 }
 
 /** Frees the weights on a device, except those another model still uses. */
-export async function releaseWeights(model: Model, device: Device, keep: readonly Model[] = []): Promise<void> {
+export async function releaseWeights(
+  model: Pick<Model, 'values'>,
+  device: Device,
+  keep: readonly Pick<Model, 'values'>[] = [],
+): Promise<void> {
   const kept = new Set(keep.flatMap(m => [...m.values.values()].flatMap(v => [v.weight, v.bias])))
   for (const { weight, bias } of model.values.values()) for (const c of [weight, bias]) if (c && !kept.has(c)) await c.release(device)
 }

@@ -10,8 +10,5 @@ export const noOutput: Probe = { key: 'none', build: () => ({ outputs: {} }) }
 /** Logits of every token and the residual stream as transformers gives it: `hidden.0` embeddings, `hidden.i` after layer i, the last after the final norm. */
 export const hiddenStates: Probe = {
   key: 'hidden',
-  build(d) {
-    const hidden = [...d.stream.slice(0, -1), d.final]
-    return { outputs: { logits: d.logits(), ...Object.fromEntries(hidden.map((t, i) => [`hidden.${i}`, copyOf(t)])) } }
-  },
+  build: d => ({ outputs: { logits: d.logits(), ...Object.fromEntries(d.hidden.map((t, i) => [`hidden.${i}`, copyOf(t)])) } }),
 }

@@ -1,5 +1,6 @@
 import { automatic, BatchBuffers, bucket, contiguous, ring, States } from '@attune/cache'
-import { Arena, AttuneError, type Device, type Recording, record, type Storage } from '@attune/tensor'
+import { Arena, AttuneError, type Device, type Graph, type Recording, record, type Storage } from '@attune/tensor'
+import { memoryGraph, memoryInputs } from './memory-step.ts'
 import type { Model } from './model.ts'
 import { Prefixes, whyNoPrefixes } from './prefixes.ts'
 import { noOutput } from './probes.ts'
@@ -162,13 +163,42 @@ export class Runner {
     }
   }
 
+  /**
+   * Gives a sequence the encoder output (rows, dim) that its layers' memory axes hold from now on, in place of what they held. Takes its
+   * turn. Errors: `ERR_UNSUPPORTED` for a model without a memory axis.
+   */
+  async remember(sequence: Sequence, memory: Float32Array, dim: number, signal?: AbortSignal): Promise<void> {
+    const rows = memory.length / dim
+    if (!this.#states.memory.present)
+      throw new AttuneError('ERR_UNSUPPORTED', `no layer of a model of type '${this.model.spec.type}' attends to an encoder's output`, {})
+    if (!Number.isInteger(rows) || rows < 1)
+      throw new AttuneError('ERR_SHAPE', `${memory.length} numbers are no rows of ${dim}`, { dim, numbers: memory.length })
+    return this.#alone(async () => {
+      if (!this.#sequences.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'the sequence is closed or belongs to another runner', {})
+      await this.#reserve()
+      const { batchRows, memory: states } = this.#states
+      await states.reserve(batchRows, rows)
+      const capacity = bucket(rows)
+      const recording = await this.#recorded(['memory', capacity, dim].join('|'), () =>
+        memoryGraph(this.model, this.#states, capacity, dim),
+      )
+      await recording.run({
+        lengths: { tokens: rows },
+        inputs: memoryInputs(memory, rows, sequence.row, batchRows),
+        states: this.#states.buffers(),
+        signal,
+      })
+      states.set(sequence.row, rows)
+    })
+  }
+
   /** Runs one step over the sequences' new tokens; at most `chunk` tokens in all. */
   async step(work: readonly StepWork[], probe: Probe, options: StepOptions = {}): Promise<Recording> {
     const items = [...work].filter(w => w.ids.length > 0).sort((a, b) => a.sequence.row - b.sequence.row)
     const count = items.reduce((n, w) => n + w.ids.length, 0)
     if (count > this.chunk)
       throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
-    checkStep(items, this.#sequences, this.model.spec.vocab)
+    checkStep(items, this.#sequences, this.model.spec.vocab, this.#states.memory)
     await this.#reserve(items)
     const capacity = STEP_SIZES.find(n => n >= count)!
     const recording = await this.#recording(capacity, probe, options.observe || this.#states.rows.observes === 'all')
@@ -287,11 +317,15 @@ export class Runner {
   }
 
   #recording(tokens: number, probe: Probe, observe: boolean): Promise<Recording> {
-    const key = [tokens, probe.key, observe, this.#states.key].join('|')
+    const key = [tokens, probe.key, observe].join('|')
+    return this.#recorded(key, () => stepGraph(this.model, this.#states, tokens, probe, observe))
+  }
+  #recorded(name: string, graph: () => Graph): Promise<Recording> {
+    const key = `${name}|${this.#states.key}`
     let r = this.#recordings.get(key)
     if (!r) {
       this.recorded++
-      r = record(this.device, stepGraph(this.model, this.#states, tokens, probe, observe), { arena: this.#arena })
+      r = record(this.device, graph(), { arena: this.#arena })
       r.catch(() => this.#recordings.delete(key))
       this.#recordings.set(key, r)
     }

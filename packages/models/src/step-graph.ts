@@ -3,7 +3,8 @@ import type { LayerStates, States } from '@attune/cache'
 import { table, variable } from '@attune/expr'
 import { frequenciesVary, type RopeOperands, type RopeSpec, readsKeyPositions, ropeFrequencies } from '@attune/position'
 import { type Dim, type Graph, input, length, mapExpr, type Storage, scatterRows, state, type Tensor, tensor } from '@attune/tensor'
-import { type DecoderResult, decoder, variantOf } from './decoder.ts'
+import { type DecoderResult, decoder } from './decoder.ts'
+import { variantOf } from './layers.ts'
 import type { Model } from './model.ts'
 
 /** Values of a step that a probe may use or add to. */

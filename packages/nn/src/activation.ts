@@ -8,6 +8,7 @@ export const activations: Readonly<Record<string, (x: Expr) => Expr>> = {
   gelu,
   gelu_new: geluTanh,
   gelu_pytorch_tanh: geluTanh,
+  tanh: x => x.tanh(),
   relu,
 }
 export function activation(name: string): (x: Expr) => Expr {

@@ -47,15 +47,14 @@ export interface ParamValue {
 export type ParamValues = ReadonlyMap<string, ParamValue>
 
 /** What `forward` sees: each parameter as something to call or use. */
-export type Bound<T> = {
-  readonly [K in keyof T]: T[K] extends LinearSpec
-    ? BoundLinear
-    : T[K] extends VectorSpec | ArraySpec
-      ? Tensor
-      : T[K] extends EmbeddingSpec
-        ? EmbeddingTable
-        : Bound<T[K]>
-}
+export type Bound<T> = { readonly [K in keyof T]: BoundParam<T[K]> }
+type BoundParam<P> = P extends LinearSpec
+  ? BoundLinear
+  : P extends VectorSpec | ArraySpec
+    ? Tensor
+    : P extends EmbeddingSpec
+      ? EmbeddingTable
+      : Bound<P>
 /** A linear map to call, x (…, in…) → (…, out…), with its matrix (∏out, ∏in) and bias (∏out) for who needs a part of them. */
 export interface BoundLinear {
   (x: Tensor): Tensor

@@ -39,7 +39,7 @@ export function bindPosition(spec: PositionSpec, positions: Tensor, rope: (spec:
     case 't5':
       if (!learned)
         throw new AttuneError('ERR_ARGUMENT', `a layer reads the position table of layer ${spec.layer}, which is not here`, { spec })
-      return { rotate: same, score: t5Score(spec, learned) }
+      return { rotate: same, score: t5Score(spec, learned, positions) }
     case 'rope': {
       const { frequencies, factor } = rope(spec)
       return { rotate: x => ropeOf(x, positions, frequencies, { pairing: spec.pairing, factor }) }

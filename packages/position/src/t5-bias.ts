@@ -33,13 +33,14 @@ export function t5Buckets({
   return Int32Array.from({ length: 2 * maxDistance + 1 }, (_, i) => bucket(Math.abs(i - maxDistance)) + (i > maxDistance ? own : 0))
 }
 
-const known = new WeakMap<Tensor, Map<string, Expr>>()
+const made = new WeakMap<Tensor, WeakMap<Tensor, Map<string, Expr>>>()
 
-/** The score with the bias of a learned table (buckets, heads) added. Layers that read one table share what is made of it. */
-export function t5Score(spec: T5BiasSpec, learned: Tensor): Expr {
+/** The score with the bias of a learned table (buckets, heads) added. Layers of a step, known by its positions, share what is made of a table. */
+export function t5Score(spec: T5BiasSpec, learned: Tensor, positions: Tensor): Expr {
   const { maxDistance, bidirectional } = spec
-  const scores = known.get(learned) ?? new Map<string, Expr>()
-  known.set(learned, scores)
+  const ofStep = made.get(positions) ?? new WeakMap<Tensor, Map<string, Expr>>()
+  const scores = ofStep.get(learned) ?? new Map<string, Expr>()
+  made.set(positions, ofStep.set(learned, scores))
   const key = JSON.stringify([spec.buckets, maxDistance, bidirectional])
   let score = scores.get(key)
   if (!score) {

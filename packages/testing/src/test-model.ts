@@ -1,6 +1,7 @@
 import { allLogits, hiddenStates, lastLogits, type Model, Runner } from '@attune/models'
 import type { Device } from '@attune/tensor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { worst } from './worst.ts'
 
 /** What transformers says of a checkpoint: the fixtures' golden.json and the tensors beside it. */
 export interface ModelOracle {
@@ -100,11 +101,4 @@ export function testModel(name: string, load: () => Promise<ModelOracle>, open: 
       }
     })
   })
-}
-
-function worst(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY
-  let w = 0
-  for (let i = 0; i < a.length; i++) w = Math.max(w, Number.isNaN(a[i]) ? Number.POSITIVE_INFINITY : Math.abs(a[i] - b[i]))
-  return w
 }
