@@ -7,6 +7,7 @@ import type { Sequence } from './runner.ts'
 export function whyNoPrefixes({ spec }: Model, states: States): string | undefined {
   const varying = spec.layers.findIndex(({ attention: { position: p } }) => p.kind === 'rope' && frequenciesVary(p))
   if (varying >= 0) return `layer ${varying} turns its keys by how long a sequence will be`
+  if (states.memory.present) return 'what follows a beginning depends on the memory beside it'
   return states.sharing ? undefined : 'its cache or a kind of its states cannot be shared'
 }
 
