@@ -21,6 +21,7 @@ export const cross = defineAttention('cross', {
   title: 'Cross-attention',
   paper: 'https://arxiv.org/abs/1706.03762',
   family: 'heads',
+  oracle: 'transformers: logits of a tiny T5 checkpoint',
   params: ({ dim, memoryDim = dim, heads, kvHeads = heads, headDim, bias = false, outBias = false }: CrossConfig) => ({
     q: linear({ dim }, { h: heads, d: headDim }, bias),
     k: linear({ dim: memoryDim }, { h: kvHeads, d: headDim }, bias),

@@ -1,4 +1,4 @@
-import { cla, gqa, mha, mqa } from '@attune/attention-heads'
+import { cla, cross, gqa, mha, mqa } from '@attune/attention-heads'
 import { el, mla } from '@attune/attention-latent'
 import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from '@attune/attention-linear'
 import { castle, mta, path, talkingHeads } from '@attune/attention-mixing'
@@ -22,7 +22,7 @@ import {
 } from '@attune/cache/policies'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
-import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next } from '@attune/models'
+import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next, t5 } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
 export const attention = [
@@ -30,6 +30,7 @@ export const attention = [
   gqa,
   mqa,
   cla,
+  cross,
   mla,
   el,
   linear,
@@ -55,7 +56,7 @@ export const policies = [
   ...[kvZip(), streamingLlm(), randomRows()],
 ]
 /** Every model type that comes with attune. */
-export const models = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax]
+export const models = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax, t5]
 
 export interface AttuneOptions extends Partial<KitOptions> {
   readonly cpu?: CpuOptions
