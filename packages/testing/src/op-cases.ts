@@ -1,4 +1,4 @@
-import { concatOf, layerNormOf, linearOf, matmulExpertsOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
+import { concatOf, conv1dOf, layerNormOf, linearOf, matmulExpertsOf, rmsNormOf, ropeOf, sampleOf, softmaxOf } from '@attune/ops'
 import {
   bytesOf,
   Constant,
@@ -149,6 +149,22 @@ export const opCases: readonly OpCase[] = [
         c: ropeOf(m.floats([5, 3, 16]), p, frequencies(4), { factor: 1.2 }),
       })),
     bound: 1e-8,
+  },
+  {
+    name: 'conv1d: rows of unlike lengths, one without tokens',
+    gradients: true,
+    build: m =>
+      pick(
+        conv1dOf({
+          x: m.floats([9, 6]),
+          weight: m.floats([6, 4]),
+          tail: m.floats([4, 3, 6]),
+          offsets: tensor([0, 5, 5, 6, 9], [5], 'i32'),
+          bias: m.floats([6]),
+        }),
+        r => ({ out: r.out, tail: r.tail }),
+      ),
+    bound: 1e-11,
   },
   ...sizes.map(
     (t): OpCase => ({

@@ -1,5 +1,6 @@
 import type { Kernel } from '@attune/tensor'
 import { attendKernel } from './attend.ts'
+import { conv1dKernel } from './conv1d.ts'
 import { copyKernel } from './copy.ts'
 import { gatherKernel } from './gather.ts'
 import { linearKernel } from './linear.ts'
@@ -17,6 +18,7 @@ import { topkKernel } from './topk.ts'
 /** Every kernel of this device, one line each. What is not here runs as its composition. */
 export const kernels: readonly Kernel<any>[] = [
   attendKernel,
+  conv1dKernel,
   copyKernel,
   gatherKernel,
   layerNormKernel,
