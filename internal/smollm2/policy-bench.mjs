@@ -89,7 +89,7 @@ export class PolicyBench {
         { rows: this.budget },
       ),
     )
-    const sums = group.map(() => ({ kl: 0, tokens: 0, /** @type {{ recall: number, logprob: number }[]} */ found: [] }))
+    const sums = group.map(() => ({ kl: 0, tokens: 0, found: /** @type {{ recall: number, logprob: number }[]} */ ([]) }))
     for (const [i, text] of [...this.texts, ...this.keys].entries()) {
       const sequence = runner.open()
       acting = rehearsed = undefined

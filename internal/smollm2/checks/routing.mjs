@@ -33,9 +33,10 @@ export async function check(t, lab) {
     const layers = []
     for (let layer = 0; found.has(`${route}.${layer}`); layer++) {
       const { data, shape } = await result.read(`${route}.${layer}`)
+      if (!(data instanceof Float32Array)) throw new Error(`${route}.${layer} is not f32`)
       // From four blocks on there is a quarter to pick.
       const held = data.subarray(3 * BLOCK * shape[1], ids.length * shape[1])
-      layers.push(held.reduce((/** @type {number} */ a, /** @type {number} */ x) => a + x, 0) / held.length)
+      layers.push(held.reduce((a, x) => a + x, 0) / held.length)
     }
     recall[route] = { mean: layers.reduce((a, x) => a + x, 0) / layers.length, worstLayer: Math.min(...layers), layers }
   }
@@ -91,6 +92,7 @@ function measured() {
           })
           const quarter = mapExpr(variable('x0', 'i32').idiv(4).max(1), [lists.blockCounts])
           const part = attend(q, past, { ...options, ...lists, blockCounts: quarter, lse: true })
+          if (!part.lse || !dense.lse) throw new Error('attention gave no lse')
           found.set(
             `${route}.${layer}`,
             mapWith((some, all) => some.sub(all).exp(), [part.lse, dense.lse]),

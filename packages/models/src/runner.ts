@@ -1,14 +1,16 @@
 import { automatic, BatchBuffers, bucket, contiguous, ring, States } from '@attune/cache'
-import { Arena, AttuneError, type Device, type Graph, type Recording, record, type Storage } from '@attune/tensor'
-import { memoryGraph, memoryInputs } from './memory-step.ts'
+import { AttuneError, type Device, type Graph, type Recording, type Storage } from '@attune/tensor'
+import { memoryRows, storeMemory } from './memory-step.ts'
 import type { Model } from './model.ts'
 import { Prefixes, whyNoPrefixes } from './prefixes.ts'
 import { noOutput } from './probes.ts'
+import { Recordings } from './recordings.ts'
 import type { RunnerOptions, Sequence, StepOptions, StepWork } from './runner-types.ts'
 import { readSequence, type SavedBy, saveSequence } from './saved-sequence.ts'
 import { checkStep } from './step-check.ts'
 import { layerStates, type Probe, stepGraph } from './step-graph.ts'
 import { maximum, stepInputs } from './step-inputs.ts'
+import { Turns } from './turns.ts'
 
 export type { RunnerOptions, Sequence, StepOptions, StepWork }
 
@@ -18,8 +20,8 @@ const STEP_SIZES = [1, 2, 4, 8, 32, 128, 256, 512, 1024, 2048, 4096]
 /** Owns a model's recordings and caches on one device, and runs steps for any number of sequences. */
 export class Runner {
   readonly #states: States
-  readonly #recordings = new Map<string, Promise<Recording>>()
-  readonly #arena: Arena
+  readonly #recordings: Recordings
+  readonly #turns = new Turns()
   readonly #sequences = new Set<Sequence>()
   /** The token drawn last for each batch row. */
   readonly #drawn: BatchBuffers
@@ -27,9 +29,6 @@ export class Runner {
   readonly chunk: number
   readonly #cache: string
   readonly #prefixes: Prefixes | undefined
-  #turn: Promise<void> = Promise.resolve()
-  /** How many graphs were recorded, for tests and profiles. */
-  recorded = 0
 
   constructor(
     readonly model: Model,
@@ -40,7 +39,7 @@ export class Runner {
     this.#cache = cache.settings ? `${cache.name} ${JSON.stringify(cache.settings)}` : cache.name
     this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
     this.#states = new States(cache, { device, layers: layerStates(model), kv, chunk: this.chunk })
-    this.#arena = new Arena(device)
+    this.#recordings = new Recordings(device)
     if (prefixBytes > 0) {
       const why = whyNoPrefixes(model, this.#states)
       if (why) throw new AttuneError('ERR_UNSUPPORTED', `sequences cannot share beginnings: ${why}`, { cache: cache.name })
@@ -62,7 +61,7 @@ export class Runner {
    * need not be fed; at least one does.
    */
   begin(ids: ArrayLike<number>): Promise<Sequence> {
-    return this.#alone(async () => {
+    return this.#turns.alone(async () => {
       const sequence = this.open()
       const found = this.#prefixes?.find(ids)
       if (!found) return sequence
@@ -76,7 +75,7 @@ export class Runner {
    * that has just `shareable` rows. Returns how many rows are kept.
    */
   keep(sequence: Sequence, ids: ArrayLike<number>): Promise<number> {
-    return this.#alone(async () => this.#prefixes?.keep(sequence, ids) ?? 0)
+    return this.#turns.alone(async () => this.#prefixes?.keep(sequence, ids) ?? 0)
   }
   /** How many of the first `rows` rows `keep` can share, the queries that a policy wants to see left out; undefined where nothing is shared. */
   shareable(rows: number): number | undefined {
@@ -124,7 +123,7 @@ export class Runner {
    * Errors: `ERR_UNSUPPORTED` where the cache cannot save.
    */
   save(sequence: Sequence, own: Readonly<Record<string, Uint8Array>> = {}): Promise<Uint8Array> {
-    return this.#alone(async () => {
+    return this.#turns.alone(async () => {
       await this.#reserve()
       return saveSequence(this.#saving, sequence.row, sequence, own)
     })
@@ -134,7 +133,7 @@ export class Runner {
    * Errors: `ERR_FORMAT` naming the field; `ERR_ARGUMENT` when it was saved from another model, cache or `kv` type.
    */
   load(bytes: Uint8Array): Promise<{ readonly sequence: Sequence; readonly own: Readonly<Record<string, Uint8Array>> }> {
-    return this.#alone(async () => {
+    return this.#turns.alone(async () => {
       const { rows, position, memory, state, own } = await readSequence(this.#saving, bytes)
       const sequence = Object.assign(this.open(), { rows, position })
       await this.#reserve()
@@ -149,18 +148,7 @@ export class Runner {
    * take turns.
    */
   async turn<T>(work: readonly StepWork[], probe: Probe, use: (r: Recording) => T | Promise<T>, options: StepOptions = {}): Promise<T> {
-    return this.#alone(async () => use(await this.step(work, probe, options)))
-  }
-  async #alone<T>(act: () => Promise<T>): Promise<T> {
-    const before = this.#turn
-    let done = (): void => {}
-    this.#turn = new Promise(r => (done = r))
-    await before
-    try {
-      return await act()
-    } finally {
-      done()
-    }
+    return this.#turns.alone(async () => use(await this.step(work, probe, options)))
   }
 
   /**
@@ -168,27 +156,11 @@ export class Runner {
    * turn. Errors: `ERR_UNSUPPORTED` for a model without a memory axis.
    */
   async remember(sequence: Sequence, memory: Float32Array, dim: number, signal?: AbortSignal): Promise<void> {
-    const rows = memory.length / dim
-    if (!this.#states.memory.present)
-      throw new AttuneError('ERR_UNSUPPORTED', `no layer of a model of type '${this.model.spec.type}' attends to an encoder's output`, {})
-    if (!Number.isInteger(rows) || rows < 1)
-      throw new AttuneError('ERR_SHAPE', `${memory.length} numbers are no rows of ${dim}`, { dim, numbers: memory.length })
-    return this.#alone(async () => {
+    const rows = memoryRows(this.model, this.#states, memory, dim)
+    return this.#turns.alone(async () => {
       if (!this.#sequences.has(sequence)) throw new AttuneError('ERR_ARGUMENT', 'the sequence is closed or belongs to another runner', {})
       await this.#reserve()
-      const { batchRows, memory: states } = this.#states
-      await states.reserve(batchRows, rows)
-      const capacity = bucket(rows)
-      const recording = await this.#recorded(['memory', capacity, dim].join('|'), () =>
-        memoryGraph(this.model, this.#states, capacity, dim),
-      )
-      await recording.run({
-        lengths: { tokens: rows },
-        inputs: memoryInputs(memory, rows, sequence.row, batchRows),
-        states: this.#states.buffers(),
-        signal,
-      })
-      states.set(sequence.row, rows)
+      await storeMemory(this.model, this.#states, this.#recorded, { memory, rows, dim, row: sequence.row, signal })
     })
   }
 
@@ -250,7 +222,7 @@ export class Runner {
     }
     if (!options.settle || sequence.rows === 0) return
     const rehearsed = await this.#rehearse(sequence, Array.from(ids), options.signal)
-    await this.#alone(() => this.#settle(sequence, 'prefill', rehearsed))
+    await this.#turns.alone(() => this.#settle(sequence, 'prefill', rehearsed))
   }
 
   get #saving(): SavedBy {
@@ -268,13 +240,15 @@ export class Runner {
   get stateKey(): string {
     return this.#states.key
   }
+  /** How many graphs were recorded, for tests and profiles. */
+  get recorded(): number {
+    return this.#recordings.count
+  }
   get allocations(): number {
-    return this.#arena.allocations + this.#states.allocations + this.#drawn.allocations
+    return this.#recordings.allocations + this.#states.allocations + this.#drawn.allocations
   }
   async dispose(): Promise<void> {
-    for (const r of this.#recordings.values()) (await r).dispose()
-    this.#recordings.clear()
-    this.#arena.dispose()
+    await this.#recordings.dispose()
     this.#states.dispose()
     this.#drawn.dispose()
   }
@@ -292,10 +266,10 @@ export class Runner {
       ids,
       from: sequence.rows - ids.length,
       replay: async more => {
-        const copy = await this.#alone(() => this.fork(sequence))
+        const copy = await this.#turns.alone(() => this.fork(sequence))
         try {
           await this.feed(copy, more, noOutput, undefined, { observe: true, signal })
-          return await this.#alone(() => keeper.observe!(copy.row, copy.rows))
+          return await this.#turns.alone(() => keeper.observe!(copy.row, copy.rows))
         } finally {
           this.close(copy)
         }
@@ -320,15 +294,5 @@ export class Runner {
     const key = [tokens, probe.key, observe].join('|')
     return this.#recorded(key, () => stepGraph(this.model, this.#states, tokens, probe, observe))
   }
-  #recorded(name: string, graph: () => Graph): Promise<Recording> {
-    const key = `${name}|${this.#states.key}`
-    let r = this.#recordings.get(key)
-    if (!r) {
-      this.recorded++
-      r = record(this.device, graph(), { arena: this.#arena })
-      r.catch(() => this.#recordings.delete(key))
-      this.#recordings.set(key, r)
-    }
-    return r
-  }
+  readonly #recorded = (name: string, graph: () => Graph): Promise<Recording> => this.#recordings.get(`${name}|${this.#states.key}`, graph)
 }
