@@ -4,7 +4,7 @@ import { deltanet, gatedDeltanet, gla, lightning, linear, lolcats, mamba2 } from
 import { castle, mta, path, talkingHeads } from '@attune/attention-mixing'
 import { moba, nsa, quest } from '@attune/attention-sparse'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
-import { contiguous, paged, quantised, ring, think, turned } from '@attune/cache'
+import { type CacheManager, contiguous, type EvictionPolicy, paged, quantised, ring, think, turned } from '@attune/cache'
 import {
   adaKv,
   duoAttention,
@@ -25,7 +25,7 @@ import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import { deepseekV2, deepseekV3, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next, t5 } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
-export const attention = [
+export const attention: KitOptions['attention'] = [
   mha,
   gqa,
   mqa,
@@ -49,14 +49,22 @@ export const attention = [
   mta,
 ]
 /** Every way to keep the past that comes with attune, at its defaults. */
-export const caches = [contiguous(), ring(), paged(), turned(paged()), quantised({ bits: 8 }), quantised(), think()]
+export const caches: readonly CacheManager[] = [
+  contiguous(),
+  ring(),
+  paged(),
+  turned(paged()),
+  quantised({ bits: 8 }),
+  quantised(),
+  think(),
+]
 /** Every way to drop rows of a prompt that comes with attune, at its defaults. */
-export const policies = [
+export const policies: readonly EvictionPolicy[] = [
   ...[snapKv(), h2o(), observedAttention(), tova(), knorm(), keyDiff(), adaKv(), headKv(), pyramidKv(), duoAttention()],
   ...[kvZip(), streamingLlm(), randomRows()],
 ]
 /** Every model type that comes with attune. */
-export const models = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax, t5]
+export const models: KitOptions['models'] = [llama, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax, t5]
 
 export interface AttuneOptions extends Partial<KitOptions> {
   readonly cpu?: CpuOptions

@@ -45,7 +45,7 @@ test('what cannot be launched is refused with its name', () => {
   const refuse = (l: Partial<Launch>) => () => encode({ launches: [launch(l)], lengths: [], slots: 1 }, kernels)
   expect(refuse({ text: 'loops:mul' })).toThrow(/no kernel 'loops:mul' for 'mul'/)
   expect(refuse({ bind: Array.from({ length: 33 }, () => ({ none: true })) })).toThrow(/33 bindings/)
-  expect(refuse({ params: Array.from({ length: 97 }, () => 1) })).toThrow(/97 parameters/)
+  expect(refuse({ params: Array.from({ length: 113 }, () => 1) })).toThrow(/113 parameters/)
   expect(refuse({ params: [1.5] })).toThrow(/integer parameter 1.5/)
   expect(refuse({ params: [length('other', 4)] })).toThrow(/length 'other'/)
   expect(refuse({ bind: [{ slot: 1, offset: 0, bytes: 4, write: false }] })).toThrow(/slot 1; there are 1 slots/)

@@ -1,23 +1,14 @@
-import { defineAttention } from '@attune/attention'
 import { type GqaConfig, gqa } from '@attune/attention-heads'
 import { contiguous, quantised } from '@attune/cache'
-import { k, q, s } from '@attune/expr'
 import { reference } from '@attune/tensor'
 import { nmse, tinyModel, tokens } from '@attune/testing'
 import { expect, it } from 'vitest'
 import { lastLogits } from './probes.ts'
 import { Runner } from './runner.ts'
 
-/** Scores fall with the distance of positions. */
-const distant = defineAttention('distant', {
-  title: 'Test',
-  params: gqa.params,
-  state: gqa.state,
-  forward: context => gqa.forward({ ...context, score: s.sub(q.position.sub(k.position).f32().mul(0.02)) }),
-})
 const config: GqaConfig = { dim: 16, heads: 2, kvHeads: 1, headDim: 8 }
-// No kind of position that reads those of keys comes with this package yet; managers ask only whether one does.
-const model = tinyModel(distant, { ...config }, { layers: 2, position: { kind: 'test' } as never })
+// Scores fall with the distance of positions.
+const model = tinyModel(gqa, { ...config }, { layers: 2, position: { kind: 'alibi', slopes: [0.02, 0.05] } })
 
 it.each([contiguous(), quantised({ bits: 8, group: 8 })])('keeps the positions of keys while a $name cache grows', async cache => {
   const ids = tokens(150)
