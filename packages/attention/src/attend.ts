@@ -4,9 +4,9 @@ import { mergeParts } from './merge.ts'
 import type { Past, Segment } from './state.ts'
 
 export interface AttendPastOptions extends Omit<AttendOptions, 'page' | 'mass'> {
-  /** Parts that hold keys and values, `k` and `v` by default. Without values (`null`) the first `valueWidth` numbers of a key are the value. */
+  /** Parts that hold keys and values, `k` and `v` by default. Where there is no part of values, the first `valueWidth` numbers of a key are the value. */
   readonly keys?: string
-  readonly values?: string | null
+  readonly values?: string
   /** A learned logit per query head (H) that takes weight but gives no value. */
   readonly sink?: Tensor
   /** Key blocks each token reads (N, key heads or query heads, cap) i32 and how many of them (N, …heads) i32; `block` slots each. */
@@ -34,12 +34,12 @@ function attendOne(
 ): AttendResult {
   const { parts, lengths, rows, positions, pages, sees } = segment
   // Values may be the first numbers of keys.
-  const from = values !== null && parts[values] ? values : keys
+  const from = parts[values] ? values : keys
   const result = attendOf(
     {
       q: segment.turn?.(keys, q, keyHeadsOf(q, segment, keys, options)) ?? q,
       k: parts[keys],
-      v: values === null ? undefined : parts[values],
+      v: parts[values],
       lengths: lengths[keys],
       offsets: tokens.offsets,
       qRow: tokens.row,

@@ -18,7 +18,7 @@ export function hadamardTurn(spans: readonly number[]): (x: Tensor) => Tensor {
 }
 
 /** 96 → 64, 32. */
-export function powersOf(span: number): number[] {
+function powersOf(span: number): number[] {
   const out: number[] = []
   for (let bit = 2 ** 30; bit >= 1; bit /= 2) if (span & bit) out.push(bit)
   return out

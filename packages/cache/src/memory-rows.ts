@@ -100,4 +100,4 @@ export class MemoryRows {
   }
 }
 
-export const memoryParts = (spec: StateSpec): [string, RowsKind][] => partsOf(spec, 'rows').filter(([, kind]) => kind.axis === 'memory')
+const memoryParts = (spec: StateSpec): [string, RowsKind][] => partsOf(spec, 'rows').filter(([, kind]) => kind.axis === 'memory')

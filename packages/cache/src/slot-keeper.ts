@@ -1,7 +1,7 @@
 import type { StepTokens } from '@attune/attention'
 import { AttuneError, bytesOf, input, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
-import { type Keeper, type KeeperOptions, type LayerStates, ownRows, type RowsView, type StepPlan } from './keeper.ts'
+import { type Keeper, type KeeperOptions, ownRows, type RowsView, type StepPlan } from './keeper.ts'
 import { appendNumbers, appendRows, batchIndex, type SlotRows, slotPast } from './slot-past.ts'
 import type { RowsLayout, SlotManager } from './slots.ts'
 
@@ -166,5 +166,3 @@ export class SlotKeeper implements Keeper {
 const TABLES = ['rows', 'positions']
 export const partName = (part: string, layer: number): string => `${part}.${layer}`
 const distinct = (layouts: readonly RowsLayout[]): RowsLayout[] => [...new Map(layouts.map(l => [l.key, l])).values()]
-
-export type { LayerStates }

@@ -59,7 +59,7 @@ export function slotPast(parts: Readonly<Record<string, Tensor>>, tokens: StepTo
 }
 
 /** Rows by number: batch (…I), row (…I) i32 → (…I, heads, width); a row below 0 gives zeros. */
-export function rowsAt(part: Tensor, batch: Tensor, row: Tensor, find: (row: Expr) => Expr): Tensor {
+function rowsAt(part: Tensor, batch: Tensor, row: Tensor, find: (row: Expr) => Expr): Tensor {
   const [b, heads, s, width] = part.shape as readonly number[]
   const rank = batch.rank
   const [x0, x1, h] = [variable('x0', 'i32'), variable('x1', 'i32'), variable(`i${rank}`, 'i32')]
@@ -76,7 +76,7 @@ export function rowsAt(part: Tensor, batch: Tensor, row: Tensor, find: (row: Exp
 }
 
 /** Zeros where nothing is stored: what lies there may not be a number. */
-export function usedOnly(part: Tensor, lengths: Tensor): Tensor {
+function usedOnly(part: Tensor, lengths: Tensor): Tensor {
   const used = variable('i2', 'i32').lt(vector(lengths, variable('i0', 'i32')))
   return mapExpr(used.select(variable('x0', 'f32'), 0), [part], { dtype: 'f32' })
 }

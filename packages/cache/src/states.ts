@@ -1,4 +1,4 @@
-import { type Past, partsOf, type StateView, type StepTokens } from '@attune/attention'
+import { type Past, partsOf, rulesOf, type StateView, type StepTokens } from '@attune/attention'
 import { table, variable } from '@attune/expr'
 import { AttuneError, bytesOf, type DeviceBuffer, input, mapExpr, product, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
@@ -126,8 +126,8 @@ export class States {
 
   trim(row: number, from: number, to: number): void {
     if (to > from || to < 0) throw new AttuneError('ERR_ARGUMENT', `cannot trim a sequence of ${from} rows to ${to}`, { rows: to })
-    const whole = this.options.layers.findIndex(
-      ({ spec }) => fixedParts(spec).length > 0 || partsOf(spec, 'rows').some(([, kind]) => kind.rewritten),
+    const whole = this.options.layers.findIndex(({ spec }) =>
+      Object.values(spec).some(kind => kind.kind !== 'borrow' && rulesOf(kind).trim === 'at a snapshot'),
     )
     if (to < from && to > 0 && whole >= 0)
       throw new AttuneError(
