@@ -7,6 +7,7 @@ import {
   floats,
   hollow,
   type Layout,
+  loadable,
   loadValues,
   saveValues,
   type TensorEntry,
@@ -14,7 +15,7 @@ import {
 } from '@attune/weights'
 
 export interface LoadOptions {
-  /** `as-stored` keeps packed and half weights as they are in the file; `f32` decodes them. */
+  /** `as-stored` keeps packed and half weights as they are in the file, or as near as kernels have it; `f32` decodes them. */
   readonly weights?: 'as-stored' | 'f32'
 }
 
@@ -33,7 +34,8 @@ export function valuesFromFiles(
   const unknown: string[] = []
   const found = new Map<string, Constant>()
   for (const a of assigned(checkpoint, layout, shapes, unknown)) {
-    const entries = a.files.map(name => checkpoint.tensors.get(name)!)
+    const stored = a.files.map(name => checkpoint.tensors.get(name)!)
+    const entries = weights === 'f32' ? stored : stored.map(loadable)
     for (const [name, made] of constantsOf(a, entries, shapes, weights)) found.set(name, made)
   }
   if (unknown.length > 0)

@@ -135,8 +135,8 @@ describe('ggufCheckpoint', () => {
     [
       'a tensor type',
       metadata,
-      [...tensors, { name: 'blk.0.x.weight', dims: [256], type: 12, data: new Uint8Array(144) }],
-      /blk.0.x.weight has type Q4_K/,
+      [...tensors, { name: 'blk.0.x.weight', dims: [256], type: 18, data: new Uint8Array(98) }],
+      /blk.0.x.weight has type IQ3_XXS/,
     ],
   ])('refuses %s it does not know, by name', async (_, meta, list, why) => {
     const error = await open(makeGguf(meta, list)).catch(e => e)

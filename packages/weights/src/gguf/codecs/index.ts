@@ -1,0 +1,5 @@
+export { type FileCodec, isFileCodec } from './codec.ts'
+export { q2_k, q3_k, q4_k, q5_k, q6_k } from './k-quants.ts'
+export { iq4_nl, iq4_xs, mxfp4, nvfp4 } from './lookup.ts'
+export { q5_0, q5_1 } from './q5.ts'
+export { tq1_0, tq2_0 } from './ternary.ts'
