@@ -1,5 +1,6 @@
 import { AttuneError } from '@attune/tensor'
 import { Template } from '@huggingface/jinja'
+import { type TokenizerLike, tokenizerOf } from './transformers-js.ts'
 
 export interface Message {
   readonly role: string
@@ -18,6 +19,13 @@ export interface ChatOptions {
 
 /** Messages → the prompt text the model was trained on; encode it with `special: false`. */
 export type ChatTemplate = (messages: readonly Message[], options?: ChatOptions) => string
+
+/** The chat template of a tokenizer that brings one, such as those of transformers.js. Errors: `ERR_UNSUPPORTED` where there is none. */
+export function chatTemplateOf(tokenizer: TokenizerLike): ChatTemplate {
+  const { chatTemplate: source, named } = tokenizerOf(tokenizer)
+  if (source === undefined) throw new AttuneError('ERR_UNSUPPORTED', 'this tokenizer has no chat template', {})
+  return chatTemplate(source, named)
+}
 
 /** Compiles a checkpoint's chat template (Jinja). `named` = the tokenizer's `bos_token`, `eos_token` … Errors: `ERR_FORMAT`, `ERR_ARGUMENT`. */
 export function chatTemplate(source: string, named: Readonly<Record<string, string>> = {}): ChatTemplate {

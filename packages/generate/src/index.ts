@@ -1,6 +1,7 @@
-export { type ChatOptions, type ChatTemplate, chatTemplate, type Message } from './chat.ts'
+export { type ChatOptions, type ChatTemplate, chatTemplate, chatTemplateOf, type Message } from './chat.ts'
 export { checkSampling, type DrawRow, drawInputs, drawNext, type SampleOptions } from './sampling.ts'
 export { type FinishReason, type GenerateOptions, type Piece, Session } from './session.ts'
 export { StopWatch } from './stop.ts'
 export { loadTokenizer, type Tokenizer, type TokenizerFiles } from './tokenizer.ts'
 export type { TextStream } from './tokenizer-stream.ts'
+export { isTransformersTokenizer, type TokenizerLike, type TransformersTokenizer, tokenizerOf } from './transformers-js.ts'

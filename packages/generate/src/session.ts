@@ -4,6 +4,7 @@ import { AttuneError } from '@attune/tensor'
 import { checkSampling, drawInputs, drawNext, type SampleOptions } from './sampling.ts'
 import { StopWatch } from './stop.ts'
 import type { Tokenizer } from './tokenizer.ts'
+import { type TokenizerLike, tokenizerOf } from './transformers-js.ts'
 
 export interface GenerateOptions extends SampleOptions {
   /** Most new tokens. */
@@ -30,13 +31,15 @@ export class Session {
   readonly #ids: number[] = []
   /** Why the last `generate` ended. */
   finish: FinishReason | undefined
+  readonly tokenizer: Tokenizer
   constructor(
     readonly runner: Runner,
-    readonly tokenizer: Tokenizer,
+    tokenizer: TokenizerLike,
     readonly endIds: readonly number[] = [],
     sequence: Sequence = runner.open(),
     ids: readonly number[] = [],
   ) {
+    this.tokenizer = tokenizerOf(tokenizer)
     this.#sequence = sequence
     this.#ids.push(...ids)
   }
@@ -121,7 +124,7 @@ export class Session {
     return this.runner.save(this.#sequence, { ids: new Uint8Array(Int32Array.from(this.#ids).buffer) })
   }
   /** A session from `save`'s bytes. Errors: `ERR_FORMAT`; `ERR_ARGUMENT` when another model or cache saved it. */
-  static async load(runner: Runner, tokenizer: Tokenizer, bytes: Uint8Array, endIds: readonly number[] = []): Promise<Session> {
+  static async load(runner: Runner, tokenizer: TokenizerLike, bytes: Uint8Array, endIds: readonly number[] = []): Promise<Session> {
     const { sequence, own } = await runner.load(bytes)
     try {
       return new Session(runner, tokenizer, endIds, sequence, idsOf(own.ids, sequence.rows, runner.model.spec.vocab))

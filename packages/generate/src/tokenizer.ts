@@ -16,6 +16,8 @@ export interface Tokenizer {
   /** Contents of the named special tokens: `bos_token`, `eos_token`, `pad_token` … */
   readonly named: Readonly<Record<string, string>>
   readonly vocabSize: number
+  /** The chat template (Jinja) it brings, where it brings one; it goes before the checkpoint's. */
+  readonly chatTemplate?: string
 }
 
 /** Files as they lie beside a checkpoint: tokenizer.json and tokenizer_config.json. */
@@ -66,7 +68,7 @@ function build(name: string, json: Readonly<Record<string, unknown>>, config: Re
 }
 
 /** `bos_token` and its likes stand as text or as an added token's object. */
-function namedTokens(config: Readonly<Record<string, unknown>>): Record<string, string> {
+export function namedTokens(config: Readonly<Record<string, unknown>>): Record<string, string> {
   const named: Record<string, string> = {}
   for (const [key, value] of Object.entries(config)) {
     if (!/^(bos|eos|unk|sep|pad|cls|mask)_token$/.test(key)) continue

@@ -1,5 +1,6 @@
 import { isVariant, type Variant } from '@attune/attention'
 import type { CacheManager } from '@attune/cache'
+import type { TokenizerLike } from '@attune/generate'
 import type { ModelDefinition, RunnerOptions } from '@attune/models'
 import { type LoadOptions, type Model, modelFrom, uploadWeights } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
@@ -25,6 +26,8 @@ export interface OpenOptions {
 export interface LoadModelOptions extends LoadOptions, RunnerOptions, OpenOptions {
   readonly device?: Device | string
   readonly cache?: CacheManager
+  /** Used in place of the checkpoint's own; one of transformers.js will do. */
+  readonly tokenizer?: TokenizerLike
   onProgress?(done: number, total: number): void
 }
 

@@ -9,6 +9,8 @@ import {
   type Piece,
   Session,
   type Tokenizer,
+  type TokenizerLike,
+  tokenizerOf,
 } from '@attune/generate'
 import { type Model, Runner, type RunnerOptions, releaseWeights } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
@@ -22,8 +24,9 @@ export class LoadedModel {
     readonly model: Model,
     readonly device: Device,
     readonly checkpoint: Checkpoint,
-    options: RunnerOptions = {},
+    options: RunnerOptions & { readonly tokenizer?: TokenizerLike } = {},
   ) {
+    if (options.tokenizer) this.#tokenizer = tokenizerOf(options.tokenizer)
     this.runner = new Runner(model, device, options)
   }
   get name(): string {
@@ -40,7 +43,7 @@ export class LoadedModel {
     return [...new Set([...given, own].filter((x): x is number => typeof x === 'number'))]
   }
   get chatTemplate(): ChatTemplate {
-    const source = this.checkpoint.chatTemplate
+    const source = this.tokenizer.chatTemplate ?? this.checkpoint.chatTemplate
     if (!source) throw new AttuneError('ERR_UNSUPPORTED', `${this.name} has no chat template: it is not a chat model`, { file: this.name })
     return chatTemplate(source, this.tokenizer.named)
   }

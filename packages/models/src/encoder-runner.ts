@@ -3,9 +3,10 @@ import { table, variable } from '@attune/expr'
 import { type RopeSpec, ropeFrequencies } from '@attune/position'
 import { Arena, AttuneError, copyOf, type Device, type Graph, length, mapExpr, type Recording, record, tensor } from '@attune/tensor'
 import { type EncoderModel, type EncoderResult, encoder } from './encoder.ts'
-import { type EncoderFeed, type EncoderItem, inputKind } from './encoder-input.ts'
+import { type EncoderFeed, inputKind } from './encoder-input.ts'
 import { variantOf } from './layers.ts'
 import { stepTokens } from './step-graph.ts'
+import { type EncoderGiven, type EncoderReaders, encoderItems } from './transformers-js.ts'
 
 /** What an encoder's run gives. `key` names it among recordings. */
 export interface EncoderProbe {
@@ -37,6 +38,7 @@ export class Encoder {
   constructor(
     readonly model: EncoderModel,
     readonly device: Device,
+    readonly readers: EncoderReaders = {},
   ) {
     this.#arena = new Arena(device)
   }
@@ -46,7 +48,7 @@ export class Encoder {
    * for an item that the model does not read.
    */
   run<T>(
-    items: readonly EncoderItem[],
+    items: EncoderGiven,
     probe: EncoderProbe,
     use: (r: Recording, counts: readonly number[]) => T | Promise<T>,
     options: { readonly signal?: AbortSignal } = {},
@@ -59,7 +61,7 @@ export class Encoder {
     return turn
   }
   /** Final states (tokens, dim) of each item. */
-  states(items: readonly EncoderItem[], options?: { readonly signal?: AbortSignal }): Promise<Float32Array[]> {
+  states(items: EncoderGiven, options?: { readonly signal?: AbortSignal }): Promise<Float32Array[]> {
     return this.run(
       items,
       finalStates,
@@ -75,8 +77,9 @@ export class Encoder {
     this.#arena.dispose()
   }
 
-  async #step(items: readonly EncoderItem[], probe: EncoderProbe, signal?: AbortSignal) {
+  async #step(given: EncoderGiven, probe: EncoderProbe, signal?: AbortSignal) {
     const { spec } = this.model
+    const items = await encoderItems(given, this.readers)
     const feed = inputKind(spec.input).feed(items, spec.input)
     const { counts } = feed
     const empty = counts.indexOf(0)

@@ -20,4 +20,12 @@ export { Runner, type RunnerOptions, type Sequence, type StepOptions, type StepW
 export { type DecoderSpec, type LayerSpec, type ResidualSpec, swap } from './spec.ts'
 export { layerStates, type Probe, type StepIo, stepGraph } from './step-graph.ts'
 export { t5 } from './t5.ts'
+export {
+  type EncoderGiven,
+  type EncoderReaders,
+  encoderItems,
+  type RawImage,
+  type TransformersBatch,
+  type TransformersTensor,
+} from './transformers-js.ts'
 export { vit } from './vit.ts'
