@@ -1,8 +1,9 @@
 import { type AttendPastOptions, attend, defineAttention, type ForwardContext, type Past, rows } from '@attune/attention'
-import { chain } from '@attune/expr'
-import { type LinearSpec, linear, type NormParams, type NormSpec, norm, normParams, type VectorSpec, vector } from '@attune/nn'
+import { chain, s } from '@attune/expr'
+import { type BoundNorm, type LinearSpec, linear, type NormParams, type NormSpec, type VectorSpec, vector } from '@attune/nn'
 import { mapWith, type Tensor } from '@attune/tensor'
 import { headBridges } from './bridges.ts'
+import { headNorm, headNormParams } from './head-norm.ts'
 
 export interface GqaConfig {
   readonly dim: number
@@ -18,8 +19,15 @@ export interface GqaConfig {
   readonly scale?: number
   /** A learned logit per query head that takes weight but gives no value. https://arxiv.org/abs/2309.17453 */
   readonly sink?: boolean
-  /** Queries and keys are normed per head before they are turned. https://arxiv.org/abs/2302.05442 */
-  readonly qkNorm?: NormSpec
+  /**
+   * Queries and keys are normed before they are turned: each head by one gain (default), each by a gain of its `own`, or `all` heads as one
+   * long row. https://arxiv.org/abs/2302.05442
+   */
+  readonly qkNorm?: NormSpec & { readonly over?: 'head' | 'own' | 'all' }
+  /** Scores pass cap · tanh(score / cap). Gemma 2, https://arxiv.org/abs/2408.00118 */
+  readonly softcap?: number
+  /** Queries, keys and values are clamped to ±clip. MPT, https://github.com/mosaicml/llm-foundry */
+  readonly clip?: number
   /** Each number of the heads' outputs is scaled by a sigmoid of the input. https://arxiv.org/abs/2505.06708 */
   readonly gate?: boolean
 }
@@ -48,7 +56,7 @@ export const gqa = defineAttention('gqa', {
       v: linear({ dim }, { h: kvHeads, d: headDim }, bias),
       o: linear({ h: heads, d: headDim }, { dim }, outBias),
       ...(sink && { sink: vector(heads, 0) }),
-      ...(qkNorm && { qNorm: normParams(qkNorm, headDim), kNorm: normParams(qkNorm, headDim) }),
+      ...(qkNorm && { qNorm: headNormParams(qkNorm, heads, headDim), kNorm: headNormParams(qkNorm, kvHeads, headDim) }),
       ...(gate && { gate: linear({ dim }, { h: heads, d: headDim }, bias) }),
     }
     return parts as GqaParams
@@ -60,12 +68,17 @@ export const gqa = defineAttention('gqa', {
 
 /** `gqa` around another way to mix: queries (N, heads, d), normed and turned, and all that is remembered after the append. */
 export function groupedForward(
-  { x, params: p, position, state, mask, score, config: { headMap, scale, qkNorm } }: ForwardContext<GqaParams, GqaConfig>,
+  { x, params: p, position, state, mask, score, config }: ForwardContext<GqaParams, GqaConfig>,
   mix: (q: Tensor, past: Past, options: AttendPastOptions) => { readonly out: Tensor },
 ): Tensor {
-  const keys = qkNorm ? norm(p.kNorm, p.k(x), qkNorm) : p.k(x)
-  const past = state.append({ k: position.rotate(keys), v: p.v(x) }) // (B, kvHeads, S, d)
-  const q = position.rotate(qkNorm ? norm(p.qNorm, p.q(x), qkNorm) : p.q(x)) // (N, heads, d)
-  const { out } = mix(q, past, { mask, score: chain(position.score, score), scale, sink: p.sink, keyHeads: headMap, valueHeads: headMap })
+  const { headMap, scale, qkNorm, softcap, clip } = config
+  const clamped = (y: Tensor): Tensor => (clip === undefined ? y : mapWith(e => e.min(clip).max(-clip), [y]))
+  const turned = (y: Tensor, by: BoundNorm): Tensor => position.rotate(qkNorm ? headNorm(by, clamped(y), qkNorm) : clamped(y))
+  const past = state.append({ k: turned(p.k(x), p.kNorm), v: clamped(p.v(x)) }) // (B, kvHeads, S, d)
+  const capped = softcap === undefined ? undefined : s.div(softcap).tanh().mul(softcap)
+  const { out } = mix(turned(p.q(x), p.qNorm), past, {
+    ...{ mask, score: chain(chain(capped, position.score), score), scale },
+    ...{ sink: p.sink, keyHeads: headMap, valueHeads: headMap },
+  })
   return p.o(p.gate ? mapWith((y, g) => y.mul(g.sigmoid()), [out, p.gate(x)]) : out)
 }

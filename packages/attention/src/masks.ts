@@ -7,6 +7,8 @@ export type MaskSpec =
   | { readonly kind: 'window'; readonly size: number; readonly sinks?: number }
   /** Blocks of `size` rows that see only themselves. */
   | { readonly kind: 'chunked'; readonly size: number }
+  /** Rows at most `distance` before or after the own one (encoders). */
+  | { readonly kind: 'near'; readonly distance: number }
   /** Everything (encoders). */
   | { readonly kind: 'full' }
 
@@ -16,6 +18,7 @@ export const window = (size: number, sinks = 0): Expr => {
   return causal.and(sinks > 0 ? near.or(k.row.lt(sinks)) : near)
 }
 export const chunked = (size: number): Expr => causal.and(q.row.idiv(size).eq(k.row.idiv(size)))
+export const near = (distance: number): Expr => q.row.sub(k.row).le(distance).and(k.row.sub(q.row).le(distance))
 export const full: Expr = constant(true)
 
 /** The Expr a mask's data stands for. */
@@ -27,6 +30,8 @@ export function maskOf(spec: MaskSpec): Expr {
       return window(spec.size, spec.sinks)
     case 'chunked':
       return chunked(spec.size)
+    case 'near':
+      return near(spec.distance)
     case 'full':
       return full
     default:

@@ -11,6 +11,11 @@ export function asDeepseek(model: Model, source: Readonly<Record<string, unknown
   const other = shapes.indexOf(undefined)
   if (other >= 0)
     return `layer ${other} uses '${model.spec.layers[other].attention.variant}', a DeepSeek folder holds latent attention only`
+  const { norm, finalNorm, embed, headScale, headBias, logitCap } = model.spec
+  if (norm.kind !== 'rms' || norm.offset || finalNorm === false)
+    return 'its norms are not plain ones of the root mean square, as in DeepSeek models'
+  if (embed || headScale !== undefined || headBias || logitCap !== undefined)
+    return 'its embeddings or logits pass more than a table, which DeepSeek models have not'
   const why = model.spec.layers.map((layer, i) => whyLayer(layer, shapes[i]!) && `layer ${i}: ${whyLayer(layer, shapes[i]!)}`).find(x => x)
   if (why) return why
   const plain = swap(model.spec, layer => ({ ...layer, attention: { ...layer.attention, config: plainMla(layer.attention.config) } }))
@@ -24,7 +29,11 @@ export function asDeepseek(model: Model, source: Readonly<Record<string, unknown
   }
 }
 
-function whyLayer({ attention: { position }, mlp }: LayerSpec, s: MlaShape): string | undefined {
+function whyLayer({ attention, mlp, parallel }: LayerSpec, s: MlaShape): string | undefined {
+  const { position, mask } = attention
+  if (parallel || [attention, mlp].some(b => b.residual || (b.norm ?? 'before') !== 'before'))
+    return 'its blocks do not stand one after another, each with a norm before it'
+  if (mask.kind !== 'causal') return `its mask is '${mask.kind}'; DeepSeek layers see all that came before`
   if (mlp.kind !== 'gated') return 'its feed-forward block is not a gated one'
   if (position.kind !== 'rope') return 'it has no rotary positions'
   if (position.picked)

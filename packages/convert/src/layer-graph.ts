@@ -1,7 +1,7 @@
 import type { StepTokens } from '@attune/attention'
 import { windowStates } from '@attune/cache'
-import { decoderLayer, type LayerResult, type LayerSpec, type Model, variantOf } from '@attune/models'
-import { bindParams, embedding, type ParamValues } from '@attune/nn'
+import { decoderInput, decoderLayer, type LayerResult, type LayerSpec, type Model, variantOf } from '@attune/models'
+import type { ParamValues } from '@attune/nn'
 import { type RopeSpec, ropeFrequencies } from '@attune/position'
 import {
   Arena,
@@ -35,11 +35,13 @@ export class LayerRunner {
   /** Residual stream before the first layer (tokens, dim) of each window of ids. */
   async embed(windows: readonly Int32Array[], use: (window: number, x: Float32Array) => Promise<void>): Promise<void> {
     const { spec, values } = this.model
-    const { embed } = bindParams({ embed: embedding(spec.vocab, spec.dim) }, values)
     const count = length('tokens', this.window)
-    await this.#recorded({ x: copyOf(embed.lookup(input('ids', 'i32', [count]))) }, [values.get('embed')!.weight], async r => {
+    const x = decoderInput(spec, values, { ids: input('ids', 'i32', [count]), position: input('position', 'i32', [count]) })
+    const tables = weightsOf(new Map([...values].filter(([path]) => path === 'embed' || path.startsWith('embedding.'))))
+    await this.#recorded({ x: copyOf(x) }, tables, async r => {
       for (const [i, ids] of windows.entries()) {
-        await r.run({ lengths: { tokens: ids.length }, inputs: { ids }, signal: this.signal })
+        const position = Int32Array.from(ids, (_, p) => p)
+        await r.run({ lengths: { tokens: ids.length }, inputs: { ids, position }, signal: this.signal })
         await use(i, (await r.read('x')).data as Float32Array)
       }
     })

@@ -95,6 +95,12 @@ export class ConfigReader {
     this.ignore(key)
     return undefined
   }
+  /** A number, or undefined where the config says null. */
+  optionalNumber(key: string, otherwise?: number): number | undefined {
+    if (this.json[key] !== null) return this.number(key, otherwise)
+    this.ignore(key)
+    return undefined
+  }
   flag(key: string, otherwise: boolean): boolean {
     const x = this.raw(key) ?? otherwise
     if (typeof x !== 'boolean') throw this.wrong(key, 'true or false', x)

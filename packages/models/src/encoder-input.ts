@@ -1,6 +1,7 @@
 import { array, type Bound, type EmbeddingSpec, embedding, linear, type ParamTree, vector } from '@attune/nn'
 import { type GridSize, gridPositions, learnedPositions, type TablePositions, widened } from '@attune/position'
 import { AttuneError, type Dim, input, mapWith, type Tensor } from '@attune/tensor'
+import { embedded, embedParams, positionLimit } from './embed.ts'
 import type { EncoderInputSpec } from './encoder-spec.ts'
 
 /** Numbers of an image (channels, height, width), normalised as the model was trained. */
@@ -11,7 +12,9 @@ export interface Image {
   readonly width: number
 }
 /** One sequence that an encoder reads. */
-export type EncoderItem = { readonly ids: ArrayLike<number> } | { readonly image: Image }
+export type EncoderItem =
+  | { readonly ids: ArrayLike<number> /** Type of each token, 0 by default. */; readonly types?: ArrayLike<number> }
+  | { readonly image: Image }
 
 /** A batch as inputs of a step: `counts` tokens of each item, and `width` numbers per token of each named input. */
 export interface EncoderFeed {
@@ -22,16 +25,21 @@ export interface EncoderFeed {
 type SpecOf<K> = Extract<EncoderInputSpec, { kind: K }>
 interface InputKind<S> {
   params(spec: S, dim: number): ParamTree
-  /** Embeds what a feed's inputs hold: (N, dim). `widths` are the feed's numbers per token. */
-  embed(params: any, spec: S, count: Dim, widths: Readonly<Record<string, number>>): Tensor
+  /** Embeds what a feed's inputs hold: (N, dim). `widths` are the feed's numbers per token, `position` (N) i32. */
+  embed(params: any, spec: S, count: Dim, widths: Readonly<Record<string, number>>, position: Tensor): Tensor
   /** Errors: `ERR_ARGUMENT` for an item of another kind or outside what the model reads. */
   feed(items: readonly EncoderItem[], spec: S): EncoderFeed
 }
 
 const tokens: InputKind<SpecOf<'tokens'>> = {
-  params: ({ vocab }, dim) => ({ table: embedding(vocab, dim) }),
-  embed: (params: Bound<{ table: EmbeddingSpec }>, _spec, count) => params.table.lookup(input('ids', 'i32', [count])),
-  feed(items, { vocab }) {
+  params: ({ vocab, embed }, dim) => ({ table: embedding(vocab, embed?.width ?? dim), ...(embed ? embedParams(embed, dim) : {}) }),
+  embed(params: Bound<{ table: EmbeddingSpec }>, { embed }, count, _widths, position) {
+    const rows = params.table.lookup(input('ids', 'i32', [count]))
+    const type = embed?.types === undefined ? undefined : input('types', 'i32', [count])
+    return embed ? embedded(params, rows, embed, { position, type }) : rows
+  },
+  feed(items, { vocab, embed }) {
+    const limit = positionLimit(embed)
     const ids = items.map((item, i) => {
       if (!('ids' in item)) throw new AttuneError('ERR_ARGUMENT', `item ${i} is an image; this encoder reads token ids`, { item: i })
       const own = Int32Array.from(item.ids)
@@ -42,10 +50,34 @@ const tokens: InputKind<SpecOf<'tokens'>> = {
           index: bad,
           vocab,
         })
+      if (own.length > limit)
+        throw new AttuneError('ERR_ARGUMENT', `item ${i} has ${own.length} tokens; the model has ${limit} learned positions`, {
+          item: i,
+          length: own.length,
+          limit,
+        })
       return own
     })
-    return { counts: ids.map(x => x.length), inputs: { ids: { data: Int32Array.from(ids.flatMap(x => [...x])), width: 1 } } }
+    const types = embed?.types === undefined ? undefined : ids.flatMap((own, i) => typesOf(items[i], i, own.length, embed.types!))
+    const named = { ids: Int32Array.from(ids.flatMap(x => [...x])), ...(types ? { types: Int32Array.from(types) } : {}) }
+    return { counts: ids.map(x => x.length), inputs: Object.fromEntries(Object.entries(named).map(([k, data]) => [k, { data, width: 1 }])) }
   },
+}
+
+/** Types of an item's tokens; all 0 where it names none. */
+function typesOf(item: EncoderItem, index: number, length: number, types: number): number[] {
+  const given = ('ids' in item ? item.types : undefined) ?? new Array<number>(length).fill(0)
+  const bad = Array.from(given).findIndex(t => !(Number.isInteger(t) && t >= 0 && t < types))
+  if (given.length !== length || bad >= 0)
+    throw new AttuneError(
+      'ERR_ARGUMENT',
+      `item ${index}: ${length} token types below ${types} are needed, got ${Array.from(given).join(' ')}`,
+      {
+        item: index,
+        types,
+      },
+    )
+  return Array.from(given)
 }
 
 const patches: InputKind<SpecOf<'patches'>> = {

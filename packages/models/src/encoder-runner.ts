@@ -126,7 +126,7 @@ function encoderGraph(
   const b = variable('i0', 'i32')
   const offset = (i: typeof b) => table(tokens.offsets, { dtype: 'i32', rank: 1 }).at(i)
   return encoder(model, {
-    embed: params => inputKind(spec.input).embed(params, spec.input, tokens.count, widths),
+    embed: params => inputKind(spec.input).embed(params, spec.input, tokens.count, widths, tokens.position),
     position: tokens.position,
     rope: (rope: RopeSpec) => {
       const { values, factor } = ropeFrequencies(rope, rows)

@@ -1,5 +1,6 @@
 import type { NormSpec } from '@attune/nn'
 import type { GridSize } from '@attune/position'
+import type { EmbedSpec } from './embed.ts'
 import type { LayerSpec } from './spec.ts'
 
 /** What an encoder reads, as data. */
@@ -10,6 +11,8 @@ export type EncoderInputSpec =
       readonly vocab: number
       /** `decoder`: the table is the one of the decoder that this encoder serves. */
       readonly table: 'own' | 'decoder'
+      /** What becomes of the embeddings; nothing where absent. */
+      readonly embed?: EmbedSpec
     }
   | {
       /** Images (channels, height, width), cut into patches after one learned class token; learned positions for a grid of patches. */
@@ -35,6 +38,8 @@ export interface EncoderSpec {
   readonly type: string
   readonly dim: number
   readonly norm: NormSpec
+  /** The stream is normed after the last layer; true by default. */
+  readonly finalNorm?: boolean
   readonly input: EncoderInputSpec
   readonly layers: readonly LayerSpec[]
   readonly head?: EncoderHeadSpec

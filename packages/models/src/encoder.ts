@@ -2,10 +2,10 @@ import type { StateView } from '@attune/attention'
 import {
   activation,
   type Bound,
+  type BoundNorm,
   bindParams,
   type LinearSpec,
   linear,
-  type NormParams,
   norm,
   normParams,
   type ParamTree,
@@ -30,7 +30,7 @@ export interface EncoderModel {
 export const encoderParams = (spec: EncoderSpec, variants: Variants): ParamTree => ({
   input: inputKind(spec.input).params(spec.input, spec.dim),
   layers: layersParams(spec, variants),
-  norm: normParams(spec.norm, spec.dim),
+  ...((spec.finalNorm ?? true) ? { norm: normParams(spec.norm, spec.dim) } : {}),
   ...(spec.head ? { head: linear({ dim: spec.dim }, { out: spec.head.size }, true) } : {}),
 })
 
@@ -75,13 +75,15 @@ export interface EncoderResult {
 
 /** Builds one step's graph. */
 export function encoder({ spec, values, variants }: EncoderModel, step: EncoderStep): EncoderResult {
-  const params = bindParams(encoderParams(spec, variants), values) as unknown as Bound<{ norm: NormParams; head: LinearSpec }> & {
+  const params = bindParams(encoderParams(spec, variants), values) as unknown as Bound<{ head: LinearSpec }> & {
+    norm?: BoundNorm
     input: unknown
     layers: Record<string, LayerBound>
   }
   const embedded = step.embed(params.input)
   const stream = [embedded, ...layerStack(spec, variants, params.layers, embedded, step).map(l => l.output)]
-  const final = norm(params.norm, stream[stream.length - 1], spec.norm)
+  const last = stream[stream.length - 1]
+  const final = params.norm ? norm(params.norm, last, spec.norm) : last
   const hidden = spec.lastHidden === 'stream' ? stream : [...stream.slice(0, -1), final]
   if (!spec.head) return { stream, hidden, final }
   const head = params.head(gatherRows(final, step.first)) // (B, size)

@@ -4,6 +4,12 @@ import type { DecoderSpec, LayerSpec } from './spec.ts'
 /** A parameter with a weight and perhaps a bias, under the same words in files. */
 export const same = (file: string, param: string): Rule => rule(`${file}.{weight|bias}`, `${param}.{weight|bias}`)
 
+/** A norm with a gain and a bias. */
+export const normRules = (file: string, param: string): Rule[] => [
+  rule(`${file}.weight`, `${param}.gain.weight`),
+  rule(`${file}.bias`, `${param}.bias.weight`),
+]
+
 /** A hole for the numbers of the layers that are alike, where a rule is for them alone; undefined where there are none. */
 export function layersWhere({ layers }: DecoderSpec, alike: (layer: LayerSpec) => boolean): string | undefined {
   const numbers = layers.flatMap((l, i) => (alike(l) ? [i] : []))

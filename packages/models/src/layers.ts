@@ -2,18 +2,17 @@ import { maskOf, type StateView, type Variant } from '@attune/attention'
 import {
   array,
   type Bound,
+  type BoundNorm,
   bindParams,
   feedForward,
   feedForwardParams,
-  type NormParams,
   type NormSpec,
-  normParams,
   type ParamTree,
   type ParamValues,
 } from '@attune/nn'
 import { bindPosition, positionTable, type RopeOperands, type RopeSpec } from '@attune/position'
 import { AttuneError, type Tensor } from '@attune/tensor'
-import { type BlockResult, preNormBlock } from './block.ts'
+import { type BlockNorms, type BlockResult, block, blockNorms } from './block.ts'
 import type { LayerSpec } from './spec.ts'
 
 /** Variants by name, as the kit was given them. */
@@ -38,23 +37,32 @@ export interface StreamSpec {
 
 /**
  * Parameters of a layer: `attention` holds the variant's own; `position` the table of positions that have one and do not read another
- * layer's; a layer without a feed-forward block lacks `mlpNorm` and `mlp`.
+ * layer's; norms are those the layer's blocks have (`attentionNorm`, `attentionOutputNorm`, `mlpNorm`, `mlpOutputNorm`).
  */
 export function layerParams({ dim, norm }: StreamSpec, layer: LayerSpec, variants: Variants): ParamTree {
   const mlp = feedForwardParams(layer.mlp, dim)
   const table = positionTable(layer.attention.position)
+  const attention = blockNorms(layer.attention, norm, dim)
+  const after = blockNorms(layer.mlp, norm, dim)
   return {
-    attentionNorm: normParams(norm, dim),
+    ...(attention.norm ? { attentionNorm: attention.norm } : {}),
     attention: variantOf(variants, layer).params(layer.attention.config),
+    ...(attention.outputNorm ? { attentionOutputNorm: attention.outputNorm } : {}),
     ...(table && table.layer === undefined ? { position: { table: array(table.shape) } } : {}),
-    ...(mlp ? { mlpNorm: normParams(norm, dim), mlp } : {}),
+    ...(mlp && after.norm && layer.parallel !== 'shared' ? { mlpNorm: after.norm } : {}),
+    ...(mlp ? { mlp } : {}),
+    ...(mlp && after.outputNorm ? { mlpOutputNorm: after.outputNorm } : {}),
   }
 }
 /** Parameters of all layers, by index. */
 export const layersParams = (spec: StreamSpec & { readonly layers: readonly LayerSpec[] }, variants: Variants): ParamTree =>
   Object.fromEntries(spec.layers.map((l, i) => [String(i), layerParams(spec, l, variants)]))
 
-export type LayerBound = Bound<{ attentionNorm: NormParams; attention: ParamTree; mlpNorm: NormParams; mlp: ParamTree }> & {
+export type LayerBound = Bound<{ attention: ParamTree; mlp: ParamTree }> & {
+  readonly attentionNorm?: BoundNorm
+  readonly attentionOutputNorm?: BoundNorm
+  readonly mlpNorm?: BoundNorm
+  readonly mlpOutputNorm?: BoundNorm
   readonly position?: { readonly table: Tensor }
 }
 
@@ -95,7 +103,8 @@ function layerOf(
   const { attention, mlp } = layer
   const variant = variantOf(variants, layer)
   const { config } = attention
-  const attended = preNormBlock(x, p.attentionNorm, spec.norm, attention.residual, input =>
+  const norms: BlockNorms<BoundNorm> = { norm: p.attentionNorm, outputNorm: p.attentionOutputNorm }
+  const attended = block(x, norms, spec.norm, attention, input =>
     variant.forward({
       x: input,
       params: p.attention,
@@ -106,7 +115,10 @@ function layerOf(
     }),
   )
   if (mlp.kind === 'none') return attended
-  const { output } = preNormBlock(attended.output, p.mlpNorm, spec.norm, mlp.residual, input => feedForward(p.mlp, input, mlp))
+  const { parallel } = layer
+  const after: BlockNorms<BoundNorm> = { norm: p.mlpNorm, outputNorm: p.mlpOutputNorm }
+  const reads = parallel === 'own' ? { from: x } : parallel === 'shared' ? { given: attended.input } : {}
+  const { output } = block(attended.output, after, spec.norm, mlp, input => feedForward(p.mlp, input, mlp), reads)
   return { ...attended, output }
 }
 

@@ -9,12 +9,17 @@ export interface RopeDefaults {
   readonly pairing?: RopeSpec['pairing']
   /** `rope_parameters` of a config that has none. */
   readonly parameters?: Readonly<Record<string, unknown>>
+  /** Kind of layers (`full_attention`) whose own entry of `rope_parameters` is read. */
+  readonly layers?: string
+  /** False where `rope_scaling` is another kind of layer's. */
+  readonly scaled?: boolean
 }
 
 /** Rotary settings of config.json, in the style of transformers 5 (`rope_parameters`) or 4 (`rope_theta`, `rope_scaling`). */
 export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: number, defaults: RopeDefaults = {}): RopeSpec {
-  const modern = c.object('rope_parameters')
-  const legacy = c.object('rope_scaling')
+  const all = c.object('rope_parameters')
+  const modern = defaults.layers === undefined ? all : (all?.[defaults.layers] as Readonly<Record<string, unknown>> | undefined)
+  const legacy = defaults.scaled === false ? undefined : c.object('rope_scaling')
   const scaling = { ...(legacy ?? (modern ? {} : defaults.parameters)), ...(modern ?? {}) } as Record<string, unknown>
   const given = c.raw('rope_theta')
   const theta = scaling.rope_theta ?? given ?? defaults.theta ?? 10000

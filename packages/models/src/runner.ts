@@ -170,7 +170,7 @@ export class Runner {
     const count = items.reduce((n, w) => n + w.ids.length, 0)
     if (count > this.chunk)
       throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
-    checkStep(items, this.#sequences, this.model.spec.vocab, this.#states.memory)
+    checkStep(items, this.#sequences, this.model.spec, this.#states.memory)
     await this.#reserve(items)
     const capacity = STEP_SIZES.find(n => n >= count)!
     const recording = await this.#recording(capacity, probe, options.observe || this.#states.rows.observes === 'all')

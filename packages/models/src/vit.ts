@@ -4,7 +4,7 @@ import { ignore, layout, type Rule, reshape, rule } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { EncoderDefinition, TensorNames } from './definition.ts'
 import type { EncoderHeadSpec, EncoderSpec } from './encoder-spec.ts'
-import { same } from './file-names.ts'
+import { normRules, same } from './file-names.ts'
 
 /** Vision transformer: a class token and patches of an image. Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929 */
 export const vit: EncoderDefinition = {
@@ -77,10 +77,6 @@ export const vit: EncoderDefinition = {
   },
 }
 
-const normRules = (file: string, param: string): Rule[] => [
-  rule(`${file}.weight`, `${param}.gain.weight`),
-  rule(`${file}.bias`, `${param}.bias.weight`),
-]
 const layerRules = (file: string): Rule[] => [
   ...Object.entries({ query: 'q', key: 'k', value: 'v' }).map(([theirs, own]) =>
     same(`${file}.attention.attention.${theirs}`, `layers.{i}.attention.${own}`),

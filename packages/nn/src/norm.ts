@@ -1,6 +1,6 @@
 import { layerNormOf, rmsNormOf } from '@attune/ops'
 import { mapWith, type Tensor } from '@attune/tensor'
-import { type VectorSpec, vector } from './params.ts'
+import { type ArraySpec, type VectorSpec, vector } from './params.ts'
 
 /** A norm over the last axis, as data. */
 export type NormSpec =
@@ -15,7 +15,7 @@ export type NormSpec =
   | { readonly kind: 'layer'; readonly eps: number; readonly bias: boolean }
 
 /** A gain (dim), or with a bias (dim) both. */
-export type NormParams = VectorSpec | { readonly gain: VectorSpec; readonly bias: VectorSpec }
+export type NormParams = VectorSpec | ArraySpec | { readonly gain: VectorSpec; readonly bias: VectorSpec }
 export type BoundNorm = Tensor | { readonly gain: Tensor; readonly bias: Tensor }
 
 export function normParams(spec: NormSpec, dim: number): NormParams {
