@@ -24,7 +24,7 @@ export const castle = defineAttention('castle', {
   title: 'Causal attention with lookahead keys',
   paper: 'https://arxiv.org/abs/2509.07301',
   family: 'mixing',
-  oracle: "the paper's recurrence in float64",
+  oracle: 'float64 transcription of the paper by someone who had not read this code (internal/oracles/blind/castle.py)',
   params({ dim, heads: h, headDim: d }: CastleConfig) {
     const project = linear({ dim }, { h, d })
     const lookahead = { q: project, k: project, v: project }

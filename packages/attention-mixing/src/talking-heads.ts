@@ -22,7 +22,7 @@ export const talkingHeads = defineAttention('talking-heads', {
   title: 'Talking-heads attention',
   paper: 'https://arxiv.org/abs/2003.02436',
   family: 'mixing',
-  oracle: "the paper's formulas in float64",
+  oracle: 'float64 transcription of the paper by someone who had not read this code (internal/oracles/blind/talking-heads.py)',
   params(config: TalkingHeadsConfig) {
     const { dim, heads, headDim: d } = config
     const { logitHeads, valueHeads } = counts(config)

@@ -43,7 +43,7 @@ export const nsa = defineAttention('nsa', {
   title: 'Native sparse attention',
   paper: 'https://arxiv.org/abs/2502.11089',
   family: 'sparse',
-  oracle: "the paper's equations 3 to 12 in float64",
+  oracle: 'float64 transcription of the paper by someone who had not read this code (internal/oracles/blind/nsa.py)',
   params(config: NsaConfig) {
     const { dim, heads, headDim } = checked(config)
     return {
