@@ -15,6 +15,16 @@ export class RoundingMeter implements Rounding {
   largest = 0
   #off = 0
   #all = 0
+  /** All that was added up, as data: a meter that is given it goes on from there, to the bit. */
+  get state(): readonly [off: number, all: number, largest: number] {
+    return [this.#off, this.#all, this.largest]
+  }
+  set state([off, all, largest]: readonly [number, number, number]) {
+    this.#off = off
+    this.#all = all
+    this.largest = largest
+    this.relative = all > 0 ? Math.sqrt(off / all) : 0
+  }
   add(values: Float32Array, written: Float32Array): void {
     for (let i = 0; i < values.length; i++) {
       const off = Math.abs(written[i] - values[i])

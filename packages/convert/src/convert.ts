@@ -1,7 +1,7 @@
 import type { Exactness } from '@attune/attention'
 import { type LayerSpec, type Model, swap } from '@attune/models'
 import { type ParamValues, underPrefix, withPrefix } from '@attune/nn'
-import { AttuneError, type Device, type Storage } from '@attune/tensor'
+import { AttuneError, type Device, type Storage, storageName } from '@attune/tensor'
 import { fitOutput, fitsOutput } from './fit-output.ts'
 import { entriesOf, type Plan, type PlanEntry } from './plan.ts'
 import { type ConversionReport, kvBytesPerToken, type LayerReport } from './report.ts'
@@ -47,13 +47,33 @@ export async function convert(model: Model, plan: Plan, options: ConvertOptions 
 
 /** Several conversions of one model; they share one walk through its layers unless `sequential`. */
 export async function convertAll(model: Model, plans: readonly Plan[], options: ConvertOptions = {}): Promise<Conversion[]> {
-  if (options.sequential && plans.length > 1) {
-    const out: Conversion[] = []
-    for (const plan of plans) out.push(await convert(model, plan, options))
-    return out
-  }
+  if (!options.sequential || plans.length < 2) return carryOut(model, plans, options)
+  const out: Conversion[] = []
+  for (const plan of plans) out.push(await convert(model, plan, options))
+  return out
+}
+
+/** Keeps finished layers where they outlive the process. */
+export interface LayerKeeper {
+  /** Layers finished before, which are not converted again. */
+  readonly finished: readonly { readonly form: LayerForm; readonly report: LayerReport }[]
+  /** Layer that the walk goes on from; `spill` holds the stream before it. */
+  readonly from: number
+  /** Puts a form away; the one that comes back reads its weights from there. */
+  keep(index: number, form: LayerForm): Promise<LayerForm>
+  /** The walk is through a layer; `report` if it was converted. */
+  done(index: number, report?: LayerReport): Promise<void>
+}
+
+/** As `convertAll`, with the layers of the one plan kept as they are finished. */
+export async function carryOut(
+  model: Model,
+  plans: readonly Plan[],
+  options: ConvertOptions,
+  keeper?: LayerKeeper,
+): Promise<Conversion[]> {
   const begin = performance.now()
-  const jobs = plans.map(plan => new Job(model, plan, options.seed ?? 0))
+  const jobs = plans.map(plan => new Job(model, plan, options.seed ?? 0, keeper))
   const windows = { calibration: cut(options.calibration, options), heldOut: cut(options.heldOut, options) }
   const layers = new Map<number, Needs>()
   for (const job of jobs)
@@ -64,7 +84,7 @@ export async function convertAll(model: Model, plans: readonly Plan[], options: 
   const calibrate = [...layers.values()].some(l => l.calibrate || l.compare)
   if (calibrate && windows.calibration.length === 0)
     throw new AttuneError('ERR_ARGUMENT', 'this conversion needs calibration tokens', { methods: jobs.flatMap(j => j.methods) })
-  if (!calibrate && windows.heldOut.length === 0) await unmeasured(model, jobs, options.signal)
+  if (!calibrate && windows.heldOut.length === 0) await unmeasured(model, jobs, options)
   else {
     if (!options.device) throw new AttuneError('ERR_ARGUMENT', 'a conversion that calibrates or measures needs a device', {})
     const walked = {
@@ -73,7 +93,9 @@ export async function convertAll(model: Model, plans: readonly Plan[], options: 
       device: options.device,
       layers,
       spill: options.spill,
+      from: keeper?.from,
       signal: options.signal,
+      onDone: async (layer: number) => keeper?.done(layer, jobs[0].report(layer)),
       onLayer: (layer: number) => options.onProgress?.({ layer, layers: Math.max(...layers.keys()) + 1 }),
     }
     await walk(model, walked, async v => {
@@ -95,13 +117,16 @@ export async function convertAll(model: Model, plans: readonly Plan[], options: 
   )
 }
 
-async function unmeasured(model: Model, jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+async function unmeasured(model: Model, jobs: readonly Job[], { signal, onProgress }: ConvertOptions): Promise<void> {
   for (const job of jobs)
     for (const index of job.routes.keys()) {
+      if (job.isDone(index)) continue
+      onProgress?.({ layer: index, layers: model.spec.layers.length })
       if (signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the conversion was aborted', {}, signal.reason)
       const values = underPrefix(model.values, `layers.${index}`)
       const nothing = { calibrationTokens: 0, eachCalibration: async () => {}, measure: async () => 0 }
       await job.visit({ index, layer: model.spec.layers[index], values, ...nothing }, false)
+      await job.keeper?.done(index, job.report(index))
     }
 }
 
@@ -116,6 +141,7 @@ class Job {
     readonly model: Model,
     readonly plan: Plan,
     readonly seed: number,
+    readonly keeper?: LayerKeeper,
   ) {
     this.entries = entriesOf(plan, model.spec.layers.length)
     for (const [i, entry] of this.entries) {
@@ -124,6 +150,16 @@ class Job {
       this.routes.set(i, route)
       if (fitsOutput(model, entry, route, `layer ${i}`)) this.#fitted.add(i)
     }
+    for (const { form, report } of keeper?.finished ?? []) {
+      this.#forms.set(report.layer, form)
+      this.#layers.push(report)
+    }
+  }
+  isDone(layer: number): boolean {
+    return this.#forms.has(layer)
+  }
+  report(layer: number): LayerReport | undefined {
+    return this.#layers.find(l => l.layer === layer)
   }
   *needs(): Generator<[number, Needs]> {
     for (const [index, route] of this.routes) yield [index, { calibrate: route.needsCalibration, compare: this.#fitted.has(index) }]
@@ -142,6 +178,7 @@ class Job {
       form = fitted.form
       Object.assign(figures, fitted.figures)
     }
+    if (this.keeper) form = await this.keeper.keep(v.index, form)
     const error = measure ? await v.measure(form) : undefined
     this.#forms.set(v.index, form)
     this.#layers.push({
@@ -164,7 +201,7 @@ class Job {
     const model = withForms(this.model, this.#forms)
     const exactness = this.#layers.map(l => l.exactness).reduce<Exactness>(worse, 'exact')
     const bytes = { before: kvBytesPerToken(this.model, kv), after: kvBytesPerToken(model, kv) }
-    return { model, plan: this.plan, report: { layers: this.#layers, exactness, kvBytesPerToken: bytes, seed: this.seed, ...about } }
+    return { model, plan: this.plan, report: { layers: this.#layers, exactness, kvBytesPerToken: bytes, kv: storageName(kv), seed: this.seed, ...about } }
   }
 }
 

@@ -35,12 +35,22 @@ export interface ConversionRecord {
   readonly dtype: ExportDType
   readonly rounding: Rounding
   readonly plan?: Conversion['plan']
-  readonly report?: Conversion['report']
+  readonly report?: Omit<Conversion['report'], 'seconds'>
   readonly calibration?: { readonly tokens: number; readonly sha256: string }
   /** Key-value heads of every layer in the files, where layers have such; narrower layers are copied up to it. */
   readonly kvHeadsInFiles?: number
   /** What each layer is once copies are taken out again. */
   readonly layers: readonly { readonly variant: string; readonly config: Readonly<Record<string, unknown>> }[]
+  /** SHA-256 of every other file, where the folder could tell. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+/** A writer that can tell what it wrote, and goes on where an earlier one was ended. */
+export interface Resuming {
+  hash(file: string): Promise<string | undefined>
+  /** What the meter had added up by the end of a weight file that is there already; undefined where it must be written. */
+  finished?(file: string): unknown
+  onFile?(file: string, sha256: string | undefined, state: unknown): Promise<void>
 }
 
 /**
@@ -50,17 +60,26 @@ export interface ConversionRecord {
  * memory at a time; nothing is visible before all is written.
  * Errors: `ERR_UNSUPPORTED` for layers that the model type cannot say, `ERR_ABORTED`.
  */
-export async function exportModel(
+export const exportModel = (
   out: OutputFolder,
   model: Model,
   source: Checkpoint,
   options: ExportOptions = {},
+): Promise<ConversionRecord> => exportTo(out, model, source, options)
+
+export async function exportTo(
+  out: OutputFolder,
+  model: Model,
+  source: Checkpoint,
+  options: ExportOptions,
+  resuming?: Resuming,
 ): Promise<ConversionRecord> {
   const { conversion, calibration, signal, maxShardBytes = 2e9, onProgress } = options
   const dtype = options.dtype ?? dtypeOf(source)
   const form = await folderForm(model, source.config)
   const config = { ...form.config, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: DTYPES[dtype] }
   const meter = new RoundingMeter()
+  const files: Record<string, string> = {} // filled likewise
   const record: ConversionRecord = {
     format: CONVERSION_FORMAT,
     source: {
@@ -72,17 +91,44 @@ export async function exportModel(
     dtype,
     rounding: meter, // filled while the tensors are written, before this record is
     plan: conversion?.plan,
-    report: conversion?.report,
+    report: conversion && withoutTime(conversion.report),
     ...(calibration
       ? { calibration: { tokens: calibration.length, sha256: await sha256(new Uint8Array(Int32Array.from(calibration).buffer)) } }
       : {}),
     ...(form.kvHeads === undefined ? {} : { kvHeadsInFiles: form.kvHeads }),
     layers: model.spec.layers.map(({ attention: { variant, config } }) => ({ variant, config })),
+    ...(resuming ? { files } : {}),
   }
   const layout = form.model.definition.layout(form.model.spec)
   const tensors = [...filesFromValues(layout, form.model.values)].map(([name, c]) => constantSource(name, c, dtype, meter))
-  await saveCheckpoint(out, { ...source, config }, tensors, {
+  const noticed = async (file: string): Promise<string | undefined> => {
+    const hash = await resuming?.hash(file)
+    if (hash !== undefined) files[file] = hash
+    return hash
+  }
+  const watched: OutputFolder = {
+    ...out,
+    async create(file) {
+      const target = await out.create(file)
+      const finish = async () => {
+        await target.finish()
+        if (file === 'conversion.json') return
+        const hash = await noticed(file)
+        if (/^model.*\.safetensors$/.test(file)) await resuming?.onFile?.(file, hash, meter.state)
+      }
+      return { write: bytes => target.write(bytes), finish }
+    },
+  }
+  const isFinished = async (file: string): Promise<boolean> => {
+    const state = resuming?.finished?.(file)
+    if (state === undefined) return false
+    meter.state = state as RoundingMeter['state']
+    await noticed(file)
+    return true
+  }
+  await saveCheckpoint(watched, { ...source, config }, tensors, {
     maxShardBytes,
+    isFinished,
     signal,
     extra: { 'conversion.json': record as unknown as Record<string, unknown> },
     onProgress,
@@ -92,11 +138,16 @@ export async function exportModel(
 
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
 
+/** The same conversion gives the same file, however long it took. */
+function withoutTime({ seconds: _, ...report }: Conversion['report']): ConversionRecord['report'] {
+  return report
+}
+
 /** Where the source lay on this machine is nobody else's business. */
 const plainName = (name: string): string => (/^[./~]|\\|:/.test(name) ? (name.split(/[/\\]/).filter(Boolean).pop() ?? name) : name)
 
 /** f32 where anything is packed; else the type of most of the source's numbers. */
-function dtypeOf({ tensors }: Checkpoint): ExportDType {
+export function dtypeOf({ tensors }: Checkpoint): ExportDType {
   const sizes = new Map<TensorEntry['dtype'], number>()
   for (const { dtype, bytes } of tensors.values()) {
     if (isCodec(dtype as never)) return 'f32'

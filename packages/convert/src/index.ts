@@ -6,5 +6,7 @@ export { entriesOf, layerNumbers, type Plan, type PlanEntry, planFrom } from './
 export { planByQuality, type QualityOptions, type QualityPlan, type QualityPoint } from './plan-by-quality.ts'
 export { type ConversionReport, kvBytesPerToken, type LayerReport, meanError } from './report.ts'
 export { applyConversion } from './restore.ts'
+export { convertKept, exportKept, type KeptConversion } from './resumable.ts'
 export { memoryStream, type StreamStore } from './stream.ts'
 export { uniform } from './uniform.ts'
+export type { WorkFolder, WorkStream } from './work-folder.ts'

@@ -23,6 +23,8 @@ export interface ConversionReport {
   readonly exactness: Exactness
   /** Bytes of keys and values per token over all layers, at the element type asked for. */
   readonly kvBytesPerToken: { readonly before: number; readonly after: number }
+  /** That element type. */
+  readonly kv: string
   readonly seed: number
   readonly sequential: boolean
   readonly calibrationTokens: number

@@ -41,8 +41,12 @@ export interface WalkOptions {
   /** Layers to visit: whether each needs second moments, and outputs to compare with. Layers after the last are not run. */
   readonly layers: ReadonlyMap<number, Needs>
   readonly spill?: StreamStore
+  /** First layer to run; `spill` holds the stream before it. 0 by default: then it begins with the embeddings. */
+  readonly from?: number
   readonly signal?: AbortSignal
   onLayer?(index: number): void
+  /** A layer is done, and the stream after it is what the store gives now. */
+  onDone?(index: number): Promise<void>
 }
 
 /**
@@ -55,11 +59,16 @@ export async function walk(model: Model, options: WalkOptions, visit: (v: Visit)
   const store = options.spill ?? memoryStream()
   const runner = new LayerRunner(model, options.device, Math.max(1, ...windows.map(w => w.length)), signal)
   try {
-    await runner.embed(windows, (i, x) => store.put(i, x))
-    for (let index = 0; index <= Math.max(...layers.keys()); index++) {
+    if (!options.from) {
+      await runner.embed(windows, (i, x) => store.put(i, x))
+      await store.turn()
+    }
+    for (let index = options.from ?? 0; index <= Math.max(...layers.keys()); index++) {
       options.onLayer?.(index)
       const own = { layer: model.spec.layers[index], values: underPrefix(model.values, `layers.${index}`) }
       await walkLayer(runner, store, { ...options, index, own }, visit)
+      await store.turn()
+      await options.onDone?.(index)
     }
   } finally {
     runner.dispose()
@@ -82,25 +91,23 @@ async function walkLayer(
   await runner.layer(own.layer, own.values, ['input', 'mixed', 'output'], async run => {
     const { dim } = runner.model.spec
     const moments = todo.calibrate ? new Moments(dim) : undefined
-    const beside = calibration.length + heldOut.length
-    const outputs: Float32Array[] = []
     for (let w = 0; w < calibration.length; w++) {
       const { input, mixed, output } = await run(await store.get(w))
       await moments?.add(input, signal)
-      if (todo.compare) await store.put(beside + w, mixed)
-      outputs.push(output)
+      if (todo.compare) await store.note(w, mixed)
+      await store.put(w, output)
     }
-    const mixed: Float32Array[] = []
-    for (let w = 0; w < heldOut.length; w++) {
-      const r = await run(await store.get(calibration.length + w))
-      mixed.push(r.mixed)
-      outputs.push(r.output)
+    for (let w = calibration.length; w < calibration.length + heldOut.length; w++) {
+      const { mixed, output } = await run(await store.get(w))
+      await store.note(w, mixed)
+      await store.put(w, output)
     }
     const measure = async (form: LayerForm): Promise<number> => {
       let [off, all] = [0, 0]
       await runner.layer(form.layer, form.values, ['mixed'], async other => {
-        for (const [w, want] of mixed.entries()) {
-          const got = (await other(await store.get(calibration.length + w))).mixed
+        for (let w = calibration.length; w < calibration.length + heldOut.length; w++) {
+          const want = await store.noted(w)
+          const got = (await other(await store.get(w))).mixed
           for (let i = 0; i < want.length; i++) {
             off += (got[i] - want[i]) ** 2
             all += want[i] ** 2
@@ -115,12 +122,11 @@ async function walkLayer(
           const x = await store.get(w)
           const made: Float32Array[] = []
           for (const other of others) made.push((await other(x)).mixed)
-          await use(await store.get(beside + w), made)
+          await use(await store.noted(w), made)
         }
       })
     const calibrationTokens = calibration.reduce((n, ids) => n + ids.length, 0)
     goOn = await visit({ ...own, index, calibration: moments?.done(), calibrationTokens, eachCalibration, measure })
-    if (!goOn) for (const [w, output] of outputs.entries()) await store.put(w, output)
   })
   if (goOn) await runner.layer(goOn.layer, goOn.values, ['output'], next)
 }

@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'ERR_ABORTED'
   | 'ERR_CONVERSION'
   | 'ERR_VERSION'
+  | 'ERR_WRITE'
   | 'ERR_NAN'
 
 /** The one error class. `data` holds the offending names and numbers; `cause` the error underneath, if any. */

@@ -14,6 +14,8 @@ export interface WriteOptions {
   /** Default `{ format: 'pt' }`, without which transformers refuses the file. */
   metadata?: Readonly<Record<string, string>>
   signal?: AbortSignal
+  /** Whether a file of tensors is there already, from an earlier run that was given the same; it is asked in the order of writing. */
+  isFinished?(file: string): Promise<boolean>
   onProgress?(event: { tensor: string; file: string; written: number; total: number }): void
 }
 
@@ -29,6 +31,14 @@ export async function writeSafetensors(out: OutputFolder, tensors: Iterable<Tens
   const files: string[] = []
   for (const [i, members] of shards.entries()) {
     const file = shards.length === 1 ? fileName : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
+    if (await options.isFinished?.(file)) {
+      for (const tensor of members) {
+        written += bytesOf(tensor)
+        index[tensor.name] = file
+      }
+      files.push(file)
+      continue
+    }
     const target = await out.create(file)
     await target.write(header(members, metadata))
     for (const tensor of members) {

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Model } from '@attune/models'
+import { AttuneError } from '@attune/tensor'
+import type { Checkpoint } from '@attune/weights'
+import type { Conversion, ConvertOptions } from '../convert.ts'
+import type { ConversionRecord, ExportOptions } from '../export.ts'
+import type { Plan } from '../plan.ts'
+import { convertKept, exportKept, type KeptConversion } from '../resumable.ts'
+import type { WorkFolder } from '../work-folder.ts'
+import { diskWork } from './disk-work.ts'
+import { checkTarget } from './export-folder.ts'
+
+export interface ConvertFolderOptions extends Omit<ConvertOptions, 'spill' | 'onProgress'> {
+  /** Of the result, as for `exportModel`. */
+  readonly write?: Omit<ExportOptions, 'conversion' | 'calibration' | 'signal'>
+  /** `auto` (default) goes on with an unfinished conversion that is the same and refuses another, `resume` insists that there is one, `restart` throws it away. */
+  readonly unfinished?: 'auto' | 'resume' | 'restart'
+  /** Makes another conversion out of the one that was kept, such as one of fewer layers. */
+  readonly choose?: (kept: KeptConversion) => Promise<Conversion>
+  /** Where the work lies instead of beside the target. */
+  readonly work?: WorkFolder
+  onProgress?: ConvertOptions['onProgress']
+  /** Called once when an earlier run's work is taken up. */
+  onResume?(event: { readonly layers: number; readonly folder: string }): void
+}
+
+export interface ConvertedFolder {
+  readonly record: ConversionRecord
+  readonly report: Conversion['report']
+}
+
+/**
+ * Converts a model and writes the result as a Hugging Face folder at `path`, layer by layer: what is finished lies in `path.partial` until
+ * the whole is there, so a run that was killed, aborted or out of space is taken up where it was by calling this again, and ends with the
+ * same bytes. One layer, one window of tokens and one Gram matrix are in memory. Errors: those of `convert` and `exportFolder`;
+ * `ERR_CONVERSION` for an unfinished conversion that differs, naming in what; `ERR_WRITE`.
+ */
+export async function convertFolder(
+  model: Model,
+  plan: Plan,
+  path: string,
+  source: Checkpoint,
+  options: ConvertFolderOptions = {},
+): Promise<ConvertedFolder> {
+  const { write = {}, unfinished = 'auto', choose, onResume, calibration, signal, work = diskWork(path) } = options
+  if (unfinished === 'restart') await work.clear()
+  const there = (await work.journal()).length > 0
+  if (unfinished === 'resume' && !there)
+    throw new AttuneError('ERR_ARGUMENT', `there is no unfinished conversion in ${work.name}`, { folder: work.name })
+  if (!there) await checkTarget(path)
+  try {
+    const kept = await convertKept(work, model, plan, source, options)
+    if (there) onResume?.({ layers: kept.resumed, folder: work.name })
+    if (kept.journal.complete && (await work.hash('conversion.json', 'result')) === undefined) {
+      await work.result.commit() // it was ended between the last rename and tidying up
+      return { record: JSON.parse(await readFile(join(path, 'conversion.json'), 'utf8')), report: kept.report }
+    }
+    await checkTarget(path)
+    const conversion = choose ? await choose(kept) : kept
+    const calibrated = conversion.report.calibrationTokens > 0 ? calibration : undefined
+    const record = await exportKept(kept.journal, conversion.model, source, { ...write, conversion, calibration: calibrated, signal })
+    return { record, report: conversion.report }
+  } catch (error) {
+    // Nothing but the name of the conversion was kept: there is nothing to go on from.
+    const lines = there ? undefined : await work.journal().catch(() => undefined)
+    if (lines && lines.length <= 1) await work.clear().catch(() => {})
+    throw error
+  }
+}

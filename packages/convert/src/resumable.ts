@@ -1,0 +1,148 @@
+import type { Model } from '@attune/models'
+import { AttuneError } from '@attune/tensor'
+import type { Checkpoint } from '@attune/weights'
+import { type Conversion, type ConvertOptions, carryOut, type LayerKeeper } from './convert.ts'
+import { dryRun } from './dry-run.ts'
+import { type ConversionRecord, dtypeOf, type ExportOptions, exportTo } from './export.ts'
+import { sha256 } from './hash.ts'
+import { Journal } from './journal.ts'
+import { type KeptLayer, keepLayer, keptForm } from './kept-layer.ts'
+import type { Plan } from './plan.ts'
+import { sorted } from './same-data.ts'
+import { sourceIdentity } from './source-identity.ts'
+import type { WorkFolder, WorkStream } from './work-folder.ts'
+
+/** A conversion whose finished layers lie in a folder. */
+export interface KeptConversion extends Conversion {
+  readonly journal: Journal
+  /** Layers that an earlier run had finished. */
+  readonly resumed: number
+}
+
+/**
+ * Converts as `convert` does and keeps every finished layer, and the residual stream after it, in `work`: a run that was ended at any
+ * moment goes on after its last whole layer, and makes the same bytes. Converted weights of the model are read from there.
+ * Errors: those of `convert`; `ERR_CONVERSION` naming what differs when `work` holds another conversion; `ERR_WRITE`.
+ */
+export async function convertKept(
+  folder: WorkFolder,
+  model: Model,
+  plan: Plan,
+  source: Checkpoint,
+  options: ConvertOptions = {},
+): Promise<KeptConversion> {
+  const work = guarded(folder)
+  const { calibration = [], heldOut = [], window = 512, seed = 0, sequential = false, device, signal } = options
+  const asked = { calibrationTokens: calibration.length, heldOutTokens: heldOut.length, window }
+  const walks = dryRun(model, plan, asked).calibrationTokens > 0 || heldOut.length > 1
+  const journal = await Journal.open(work, {
+    plan: sorted(plan),
+    source: await sourceIdentity(source, signal),
+    calibration: await idsHash(calibration),
+    heldOut: await idsHash(heldOut),
+    ...{ window, seed, sequential },
+    device: walks ? device?.name : undefined,
+  })
+  const finished: LayerKeeper['finished'][number][] = []
+  for (const { layer, kept, report } of journal.layers) {
+    if (!kept || !report) continue
+    if ((await work.hash(kept.file, 'parts')) !== kept.sha256)
+      throw new AttuneError('ERR_FORMAT', `${work.name}: ${kept.file} is not what the journal wrote; restart the conversion`, { layer })
+    finished.push({ form: keptForm(work, model, layer, kept), report })
+  }
+  const last = journal.layers.at(-1)
+  let stream: WorkStream | undefined
+  let kept: KeptLayer | undefined
+  const keeper: LayerKeeper = {
+    finished,
+    from: last ? last.layer + 1 : 0,
+    async keep(index, form) {
+      kept = JSON.parse(JSON.stringify(await keepLayer(work, model, index, form))) as KeptLayer
+      return keptForm(work, model, index, kept)
+    },
+    async done(layer, report) {
+      await journal.layer({ layer, ...(report ? { kept, report } : {}), ...(stream ? { stream: await stream.state() } : {}) })
+      kept = undefined
+    },
+  }
+  try {
+    if (walks) stream = await work.stream(last?.stream)
+    const [conversion] = await carryOut(model, [plan], { ...options, spill: stream }, keeper)
+    return { ...conversion, journal, resumed: finished.length }
+  } finally {
+    await stream?.close()
+  }
+}
+
+/** Writes a model of kept layers as `exportModel` does. Files that an earlier run finished with the same settings are taken as they are. */
+export async function exportKept(journal: Journal, model: Model, source: Checkpoint, options: ExportOptions = {}): Promise<ConversionRecord> {
+  const { work } = journal
+  const { maxShardBytes, hashes = true } = options
+  const spec = await sha256(new TextEncoder().encode(JSON.stringify(sorted(model.spec))))
+  await journal.writing({ dtype: options.dtype ?? dtypeOf(source), maxShardBytes, hashes, spec })
+  const finished = new Map<string, unknown>()
+  for (const { file, sha256, state } of journal.files) if ((await work.hash(file, 'result')) === sha256) finished.set(file, state)
+  const { result } = work
+  const commit = async () => {
+    await journal.whole()
+    await result.commit()
+  }
+  return exportTo({ ...result, commit }, model, source, options, {
+    hash: file => work.hash(file, 'result'),
+    finished: file => finished.get(file),
+    onFile: (file, sha256, state) => journal.file({ file, sha256, state }),
+  })
+}
+
+const idsHash = (ids: ArrayLike<number>): Promise<string> => sha256(new Uint8Array(Int32Array.from(ids).buffer))
+
+/** Failures of the system to read or write the folder, as errors that say where what was finished lies. */
+function guarded(work: WorkFolder): WorkFolder {
+  const guard =
+    <A extends unknown[], R>(run: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      try {
+        return await run(...args)
+      } catch (error) {
+        if (error instanceof AttuneError) throw error
+        const { code, message } = error as NodeJS.ErrnoException
+        throw new AttuneError(
+          'ERR_WRITE',
+          `${work.name} cannot be written: ${message}; what was finished is kept there, and the same conversion goes on from it`,
+          { folder: work.name, ...(code ? { code } : {}) },
+          error,
+        )
+      }
+    }
+  const create = (run: WorkFolder['parts']['create']) =>
+    guard(async (file: string) => {
+      const out = await run(file)
+      return { write: guard((bytes: Uint8Array) => out.write(bytes)), finish: guard(() => out.finish()) }
+    })
+  return {
+    name: work.name,
+    journal: guard(() => work.journal()),
+    append: guard(line => work.append(line)),
+    open: guard(file => work.open(file)),
+    hash: guard((file, where) => work.hash(file, where)),
+    clear: guard(() => work.clear()),
+    parts: { create: create(file => work.parts.create(file)) },
+    result: {
+      create: create(file => work.result.create(file)),
+      commit: guard(() => work.result.commit()),
+      discard: guard(() => work.result.discard()),
+    },
+    stream: guard(async state => {
+      const s = await work.stream(state)
+      return {
+        put: guard((w, x) => s.put(w, x)),
+        get: guard(w => s.get(w)),
+        turn: guard(() => s.turn()),
+        note: guard((w, x) => s.note(w, x)),
+        noted: guard(w => s.noted(w)),
+        state: guard(() => s.state()),
+        close: guard(() => s.close()),
+      }
+    }),
+  }
+}
