@@ -89,15 +89,31 @@ it('by quality: as many layers as the limit allows', async () => {
   expect(json.report.layers.length).toBe(Math.max(...kept.map((p: { layers: number[] }) => p.layers.length)))
 })
 
-it('an interrupt leaves nothing behind', async () => {
+it('an interrupt leaves no folder; the same command goes on to the same bytes', async () => {
   const dir = await scratch()
+  const command = (name: string, ...more: string[]) => [
+    ...['convert', toy, '--to', 'mqa', '--method', 'least-squares', '--out', join(dir, name), ...more],
+  ]
   const stop = new AbortController()
-  setTimeout(() => stop.abort(), 400)
-  const { code } = await attune(['convert', toy, '--to', 'mqa', '--method', 'least-squares', '--out', join(dir, 'out')], {
-    signal: stop.signal,
-  })
-  expect(code).toBe(130)
-  expect(await readdir(dir)).toEqual([])
+  const journal = async () => (await readFile(join(dir, 'out.partial', 'journal.jsonl'), 'utf8').catch(() => '')).split('\n').length
+  const watch = setInterval(async () => (await journal()) > 3 && stop.abort(), 5)
+  const ended = await attune(command('out'), { signal: stop.signal })
+  clearInterval(watch)
+  expect(ended.code).toBe(130)
+  expect(ended.errors).toMatch(/what was finished is kept in .*out\.partial; the same command goes on/)
+  expect(await readdir(dir)).toEqual(['out.partial'])
+  const other = await attune(command('out', '--seed', '3'))
+  expect(other.code).toBe(1)
+  expect(other.errors).toMatch(/ERR_CONVERSION.*differs in seed \(0, now 3\)/)
+  const next = await attune(command('out', '--resume'))
+  expect(next.code, next.errors).toBe(0)
+  expect(next.errors).toMatch(/[1-5] layers were converted before/)
+  await attune(command('undisturbed'))
+  for (const file of ['model.safetensors', 'conversion.json'])
+    expect(await readFile(join(dir, 'out', file)), file).toEqual(await readFile(join(dir, 'undisturbed', file)))
+  const nothing = await attune(command('out', '--resume'))
+  expect(nothing.code).toBe(2)
+  expect(nothing.errors).toMatch(/no unfinished conversion/)
 })
 
 it('a folder that holds something else is not touched', async () => {

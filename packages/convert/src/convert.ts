@@ -66,12 +66,7 @@ export interface LayerKeeper {
 }
 
 /** As `convertAll`, with the layers of the one plan kept as they are finished. */
-export async function carryOut(
-  model: Model,
-  plans: readonly Plan[],
-  options: ConvertOptions,
-  keeper?: LayerKeeper,
-): Promise<Conversion[]> {
+export async function carryOut(model: Model, plans: readonly Plan[], options: ConvertOptions, keeper?: LayerKeeper): Promise<Conversion[]> {
   const begin = performance.now()
   const jobs = plans.map(plan => new Job(model, plan, options.seed ?? 0, keeper))
   const windows = { calibration: cut(options.calibration, options), heldOut: cut(options.heldOut, options) }
@@ -201,7 +196,11 @@ class Job {
     const model = withForms(this.model, this.#forms)
     const exactness = this.#layers.map(l => l.exactness).reduce<Exactness>(worse, 'exact')
     const bytes = { before: kvBytesPerToken(this.model, kv), after: kvBytesPerToken(model, kv) }
-    return { model, plan: this.plan, report: { layers: this.#layers, exactness, kvBytesPerToken: bytes, kv: storageName(kv), seed: this.seed, ...about } }
+    return {
+      model,
+      plan: this.plan,
+      report: { layers: this.#layers, exactness, kvBytesPerToken: bytes, kv: storageName(kv), seed: this.seed, ...about },
+    }
   }
 }
 

@@ -60,12 +60,8 @@ export interface Resuming {
  * memory at a time; nothing is visible before all is written.
  * Errors: `ERR_UNSUPPORTED` for layers that the model type cannot say, `ERR_ABORTED`.
  */
-export const exportModel = (
-  out: OutputFolder,
-  model: Model,
-  source: Checkpoint,
-  options: ExportOptions = {},
-): Promise<ConversionRecord> => exportTo(out, model, source, options)
+export const exportModel = (out: OutputFolder, model: Model, source: Checkpoint, options: ExportOptions = {}): Promise<ConversionRecord> =>
+  exportTo(out, model, source, options)
 
 export async function exportTo(
   out: OutputFolder,

@@ -72,7 +72,11 @@ export class Journal {
 
   #check({ journal, ...own }: Record<string, unknown>, identity: Identity): void {
     if (journal !== JOURNAL)
-      throw new AttuneError('ERR_FORMAT', `${this.work.name}: its journal has format ${JSON.stringify(journal)}, this version reads ${JOURNAL}`, {})
+      throw new AttuneError(
+        'ERR_FORMAT',
+        `${this.work.name}: its journal has format ${JSON.stringify(journal)}, this version reads ${JOURNAL}`,
+        {},
+      )
     const keys = [...new Set([...Object.keys(own), ...Object.keys(identity)])]
     const differs = keys.filter(key => !sameData(own[key] ?? null, jsonOf(identity[key]) ?? null))
     if (differs.length === 0) return
@@ -85,8 +89,7 @@ export class Journal {
   }
   #take(line: Record<string, unknown>, number: number): void {
     if ('layer' in line) {
-      if (this.layers.some(l => l.layer >= (line.layer as number)))
-        throw damaged(this.work, number)
+      if (this.layers.some(l => l.layer >= (line.layer as number))) throw damaged(this.work, number)
       this.layers.push(line as unknown as LayerLine)
     } else if ('writing' in line) {
       this.#written = line.writing

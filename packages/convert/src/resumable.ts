@@ -75,7 +75,12 @@ export async function convertKept(
 }
 
 /** Writes a model of kept layers as `exportModel` does. Files that an earlier run finished with the same settings are taken as they are. */
-export async function exportKept(journal: Journal, model: Model, source: Checkpoint, options: ExportOptions = {}): Promise<ConversionRecord> {
+export async function exportKept(
+  journal: Journal,
+  model: Model,
+  source: Checkpoint,
+  options: ExportOptions = {},
+): Promise<ConversionRecord> {
   const { work } = journal
   const { maxShardBytes, hashes = true } = options
   const spec = await sha256(new TextEncoder().encode(JSON.stringify(sorted(model.spec))))

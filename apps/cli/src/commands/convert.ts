@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
+import { checkTarget } from '@attune/convert/node'
 import type { CliCommand } from '../command.ts'
 import { conversionOf, type Made, textsOf } from '../conversion.ts'
 import { dryRunOf, dryRunText } from '../dry-run.ts'
-import { checkExportFolder } from '../export-target.ts'
 import { finite, positive } from '../numbers.ts'
 import { named, planOf } from '../plan-flags.ts'
 import { fixed, table } from '../table.ts'
@@ -25,6 +25,8 @@ export const convert: CliCommand = {
       .option('--seed <n>', 'seed of the methods that draw', positive)
       .option('--dtype <type>', 'type of the written weights: f32, f16, bf16 (default: f32 for packed sources, else as they are)')
       .option('--out <dir>', 'folder to write (default: out/NAME-converted)')
+      .option('--resume', 'go on with the unfinished conversion to the same folder; without this flag too, if it is the same one', false)
+      .option('--restart', 'throw an unfinished conversion to the same folder away', false)
       .option('--dry-run', 'print cost and expected class, write nothing', false)
       .addHelpText('after', PLAN_HELP),
   async run(context, [ref], options) {
@@ -38,10 +40,10 @@ export const convert: CliCommand = {
       return
     }
     const out = options.out ?? `out/${basename(checkpoint.name).replace(/\.(gguf|safetensors)$/, '')}-converted`
-    await checkExportFolder(out)
+    await checkTarget(out)
     const made = await conversionOf(context, checkpoint, plan, options, out)
     context.result({ out, ...made.record, quality: made.points }, () => resultText(made, out))
-    if (made.conversion.report.layers.length === 0) context.progress.note('no layer could be converted within the limit')
+    if (made.report.layers.length === 0) context.progress.note('no layer could be converted within the limit')
   },
 }
 
@@ -52,7 +54,7 @@ A plan file names what becomes of which layers; layers it does not name stay as 
     - { layers: 0-4, to: mqa, method: least-squares }
     - { layers: [7, 9], to: gqa, config: { kvHeads: 2 } }`
 
-function resultText({ conversion: { report }, record, points }: Made, out: string): string {
+function resultText({ report, record, points }: Made, out: string): string {
   const layers = report.layers.map(l => [
     l.layer,
     `${l.from} → ${l.to}`,

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
+import { checkTarget } from '@attune/convert/node'
 import type { CliCommand } from '../command.ts'
-import { checkExportFolder } from '../export-target.ts'
 import { runJob } from '../job/job.ts'
 import { obtain } from '../job/obtain.ts'
 import { PeakMemory } from '../job/peak-memory.ts'
@@ -26,7 +26,7 @@ export const start: CliCommand = {
       const { checkpoint, toy } = await obtain(context, options.model)
       const obtained = performance.now()
       const out = options.out ?? join('out', `${basename(checkpoint.name).replace(/\.(gguf|safetensors)$/, '')}-plan`)
-      await checkExportFolder(out)
+      await checkTarget(out)
       const result = await runJob(context, { checkpoint, toy, out, tokens: options.tokens, limit: options.quality })
       const seconds = (performance.now() - obtained) / 1000
       const peak = await memory.bytes()

@@ -23,27 +23,29 @@ export function diskWork(target: string, path = workPath(target)): WorkFolder {
   const open_ = new Set<FileHandle>()
   const placeOf = (where: 'parts' | 'result') => (where === 'parts' ? path : result)
 
-  const create = (where: 'parts' | 'result') => async (file: string): Promise<OutputFile> => {
-    const name = join(placeOf(where), file)
-    await mkdir(dirname(name), { recursive: true })
-    const handle = await open(`${name}.part`, 'w')
-    open_.add(handle)
-    const hash = createHash('sha256')
-    return {
-      async write(bytes) {
-        for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at, bytes.length - at)).bytesWritten
-        hash.update(bytes)
-      },
-      async finish() {
-        await handle.sync()
-        open_.delete(handle)
-        await handle.close()
-        await rename(`${name}.part`, name)
-        await settle(dirname(name))
-        known.set(name, hash.digest('hex'))
-      },
+  const create =
+    (where: 'parts' | 'result') =>
+    async (file: string): Promise<OutputFile> => {
+      const name = join(placeOf(where), file)
+      await mkdir(dirname(name), { recursive: true })
+      const handle = await open(`${name}.part`, 'w')
+      open_.add(handle)
+      const hash = createHash('sha256')
+      return {
+        async write(bytes) {
+          for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at, bytes.length - at)).bytesWritten
+          hash.update(bytes)
+        },
+        async finish() {
+          await handle.sync()
+          open_.delete(handle)
+          await handle.close()
+          await rename(`${name}.part`, name)
+          await settle(dirname(name))
+          known.set(name, hash.digest('hex'))
+        },
+      }
     }
-  }
   const closeAll = async () => {
     for (const handle of open_) await handle.close()
     open_.clear()

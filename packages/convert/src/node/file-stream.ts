@@ -68,8 +68,7 @@ class Placed {
       this.end += bytes.length
     }
     const [at] = this.places[window]
-    for (let done = 0; done < bytes.length; )
-      done += (await this.file.write(bytes, done, bytes.length - done, at + done)).bytesWritten
+    for (let done = 0; done < bytes.length; ) done += (await this.file.write(bytes, done, bytes.length - done, at + done)).bytesWritten
   }
   async get(window: number): Promise<Float32Array> {
     const [at, length] = this.places[window]
