@@ -16,7 +16,7 @@ export interface EncoderProbe {
 
 /** Final states of every token: output `final` (N, dim), item after item. */
 export const finalStates: EncoderProbe = { key: 'final', build: r => ({ final: r.final }) }
-/** Output `head` (B, size): what the head makes of each item. */
+/** Output `head`: what the head makes of each item (B, size), or of each token (N, size). */
 export const headOutput: EncoderProbe = { key: 'head', build: r => ({ head: headOf(r) }) }
 /** Hidden states as transformers lists them: outputs `hidden.0` embeddings, `hidden.i` after layer i; `final`, and `head` where there is one. */
 export const encoderStates: EncoderProbe = {

@@ -1,6 +1,7 @@
 import type { NormSpec } from '@attune/nn'
 import type { GridSize } from '@attune/position'
 import type { EmbedSpec } from './embed.ts'
+import type { EncoderHeadSpec } from './encoder-head.ts'
 import type { LayerSpec } from './spec.ts'
 
 /** What an encoder reads, as data. */
@@ -23,13 +24,6 @@ export type EncoderInputSpec =
       /** Patches down and across of the images it was trained on. */
       readonly grid: GridSize
     }
-
-/** What is made of each sequence's first token: act(W x + b). */
-export interface EncoderHeadSpec {
-  readonly gives: 'logits' | 'pooled'
-  readonly size: number
-  readonly activation?: string
-}
 
 /** A model that reads whole sequences at once, as plain data. Serialisable. */
 export interface EncoderSpec {

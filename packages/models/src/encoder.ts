@@ -1,11 +1,9 @@
 import type { StateView } from '@attune/attention'
 import {
-  activation,
   type Bound,
   type BoundNorm,
   bindParams,
-  type LinearSpec,
-  linear,
+  type EmbeddingTable,
   norm,
   normParams,
   type ParamTree,
@@ -13,7 +11,8 @@ import {
   underPrefix,
 } from '@attune/nn'
 import type { RopeOperands, RopeSpec } from '@attune/position'
-import { AttuneError, gatherRows, mapWith, type Tensor } from '@attune/tensor'
+import { AttuneError, type Tensor } from '@attune/tensor'
+import { encoderHead, encoderHeadParams } from './encoder-head.ts'
 import { inputKind } from './encoder-input.ts'
 import type { EncoderSpec } from './encoder-spec.ts'
 import { type LayerBound, layerStack, layersParams, type Variants } from './layers.ts'
@@ -26,12 +25,12 @@ export interface EncoderModel {
   readonly variants: Variants
 }
 
-/** The whole parameter tree: `input`, `layers.<i>`, `norm`, and `head` where there is one. */
+/** The whole parameter tree: `input`, `layers.<i>`, `norm`, and the head's where there is one. */
 export const encoderParams = (spec: EncoderSpec, variants: Variants): ParamTree => ({
   input: inputKind(spec.input).params(spec.input, spec.dim),
   layers: layersParams(spec, variants),
   ...((spec.finalNorm ?? true) ? { norm: normParams(spec.norm, spec.dim) } : {}),
-  ...(spec.head ? { head: linear({ dim: spec.dim }, { out: spec.head.size }, true) } : {}),
+  ...(spec.head ? encoderHeadParams(spec.head, spec.dim) : {}),
 })
 
 /** Parameters of an encoder inside another model: those that it does not share. */
@@ -69,15 +68,15 @@ export interface EncoderResult {
   readonly hidden: readonly Tensor[]
   /** After the final norm (N, dim) */
   readonly final: Tensor
-  /** What the head makes of each batch row (B, size). */
+  /** What the head makes of each batch row (B, size), or of each token (N, size). */
   readonly head?: Tensor
 }
 
 /** Builds one step's graph. */
 export function encoder({ spec, values, variants }: EncoderModel, step: EncoderStep): EncoderResult {
-  const params = bindParams(encoderParams(spec, variants), values) as unknown as Bound<{ head: LinearSpec }> & {
+  const params = bindParams(encoderParams(spec, variants), values) as unknown as Bound<ParamTree> & {
     norm?: BoundNorm
-    input: unknown
+    input: { readonly table?: EmbeddingTable }
     layers: Record<string, LayerBound>
   }
   const embedded = step.embed(params.input)
@@ -86,6 +85,5 @@ export function encoder({ spec, values, variants }: EncoderModel, step: EncoderS
   const final = params.norm ? norm(params.norm, last, spec.norm) : last
   const hidden = spec.lastHidden === 'stream' ? stream : [...stream.slice(0, -1), final]
   if (!spec.head) return { stream, hidden, final }
-  const head = params.head(gatherRows(final, step.first)) // (B, size)
-  return { stream, hidden, final, head: spec.head.activation === undefined ? head : mapWith(activation(spec.head.activation), [head]) }
+  return { stream, hidden, final, head: encoderHead(params, spec.head, final, step.first, params.input.table) }
 }

@@ -3,7 +3,9 @@ import { AttuneError } from '@attune/tensor'
 import { ignore, layout, type Rule, reshape, rule } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { EncoderDefinition, TensorNames } from './definition.ts'
-import type { EncoderHeadSpec, EncoderSpec } from './encoder-spec.ts'
+import { architectureOf, labelCount } from './encoder-class.ts'
+import type { EncoderHeadSpec } from './encoder-head.ts'
+import type { EncoderSpec } from './encoder-spec.ts'
 import { normRules, same } from './file-names.ts'
 
 /** Vision transformer: a class token and patches of an image. Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929 */
@@ -99,21 +101,15 @@ function sizeOf(c: ConfigReader, key: string, otherwise: number): GridSize {
 
 /** A classifier, or the pooler of a bare model, by the class the files were saved from. */
 function headOf(c: ConfigReader, dim: number, tensors?: TensorNames): EncoderHeadSpec | undefined {
-  const given = c.raw('architectures') ?? ['ViTForImageClassification']
+  const type = architectureOf(c, ['ViTForImageClassification', 'ViTModel'], 'ViTForImageClassification')
   const pooler = { size: c.optionalCount('pooler_output_size', dim) ?? dim, activation: c.text('pooler_act', 'tanh') }
-  const labels = c.count('num_labels', Object.keys(c.object('id2label') ?? { 0: 0, 1: 1 }).length)
-  switch (Array.isArray(given) && given.length === 1 ? given[0] : undefined) {
+  const labels = labelCount(c)
+  switch (type) {
     case 'ViTForImageClassification':
-      return { gives: 'logits', size: labels }
+      return { gives: 'logits', of: 'first', size: labels }
     case 'ViTModel': {
       const bare = tensors && !tensors.has('pooler.dense.weight') && !tensors.has('vit.pooler.dense.weight')
-      return bare ? undefined : { gives: 'pooled', ...pooler }
+      return bare ? undefined : { gives: 'pooled', of: 'first', ...pooler }
     }
-    default:
-      throw new AttuneError(
-        'ERR_UNSUPPORTED',
-        `${c.file}: architectures ${JSON.stringify(given)} is not supported, only ViTForImageClassification, ViTModel`,
-        { architectures: given },
-      )
   }
 }
