@@ -20,9 +20,9 @@ export function cacheOf(o: Record<string, any>): { readonly cache?: CacheManager
   const { cache, kv } = o as { cache?: keyof typeof caches; kv?: string }
   const policy = policies.find(p => p.name === o.policy)
   const bits = kv === undefined ? undefined : coded[kv]
-  if (bits && (policy || cache)) throw wrong(`--kv ${kv} is a cache of its own: it goes without --cache and --policy`)
-  // Rows that are not coded yet are few.
-  if (bits) return { cache: quantised({ bits }), kv: 'f16' }
+  if (bits && cache) throw wrong(`--kv ${kv} is a cache of its own: it goes without --cache`)
+  // Rows that are not coded yet are few; a policy sees all of a prompt's as they are.
+  if (bits) return { cache: policy ? evicting(policy, { rows: o.budget }, { packed: { bits } }) : quantised({ bits }), kv: 'f16' }
   if (policy && cache && cache !== 'paged') throw wrong(`a policy evicts pages: --cache ${cache} has none`)
   const manager = policy ? evicting(policy, { rows: o.budget }) : cache && caches[cache]()
   return { ...(manager && { cache: manager }), ...(kv !== undefined && { kv: stored[kv] }) }

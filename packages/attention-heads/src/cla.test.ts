@@ -28,6 +28,7 @@ testCache({ cache: ring(), variant: cla, config, tiny, mask: { kind: 'window', s
 testCache({ cache: paged({ page: 8 }), variant: cla, config, tiny })
 testCache({ cache: turned(paged({ page: 8 })), variant: cla, config, tiny })
 testCache({ cache: quantised({ group: 8, recent: 3 }), variant: cla, config, tiny, within: 5e-2 })
+testCache({ cache: evicting(snapKv({ window: 8 }), { rows: 0.5 }, { page: 8, packed: { group: 8, recent: 3 } }), variant: cla, config, tiny }) // biome-ignore format: one line
 testCache({ cache: quantised({ group: 8, recent: 3 }), variant: cla, config, tiny, within: 5e-2, name: 'native', device: async () => (await opened)[0] }) // biome-ignore format: one line
 
 it('equals a float64 transcription of the paper', async () => {
@@ -90,6 +91,11 @@ describe('with a shared beginning in pages', () => {
   const policy = snapKv({ window: 8 })
   const caches: [string, CacheManager, Storage][] = [
     ['int4, scales per channel and per token, values turned, sinks', quantised({ group: 8, sinks: 2, recent: 3 }), 'f16'],
+    [
+      'an observing policy, what stays in int4, scales per channel and per token, values turned, sinks',
+      evicting(policy, { rows: 0.5 }, { page: 8, packed: { group: 8, sinks: 2, recent: 3 } }),
+      'f16',
+    ],
     ['4-bit rows, turned, and an observing policy', turned(evicting(policy, { rows: 0.5 }, { page: 8 })), q4_0],
   ]
   it.each(caches)('%s: the same bits as without sharing', async (_, cache, kv) => {

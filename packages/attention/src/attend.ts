@@ -1,5 +1,6 @@
+import { b, chain, type Expr, h, q as qOf, s, table } from '@attune/expr'
 import { type AttendOptions, type AttendResult, attendOf, groupedHeads } from '@attune/ops'
-import { AttuneError, type Tensor } from '@attune/tensor'
+import { AttuneError, dense, fill, mapWith, type Tensor } from '@attune/tensor'
 import { mergeParts } from './merge.ts'
 import type { Past, Segment } from './state.ts'
 
@@ -65,19 +66,35 @@ function attendOne(
 
 /** Over several segments, merged by their log-sum-exps. */
 function attendAll(q: Tensor, past: Past, more: readonly Segment[], options: AttendPastOptions): AttendResult {
-  if (options.weigh === 'sigmoid' || options.blocks || options.work || past.observing?.mass)
+  if (options.weigh === 'sigmoid' || options.blocks || options.work)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
-      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights, observed weights or count of work',
+      'a state in several segments serves plain softmax attention: no block lists, sigmoid weights or count of work',
       {},
     )
   const { sink, ...rest } = options
   // The sink takes weight once.
   const results = [past, ...more].map((segment, i) => attendOne(q, past, segment, { ...rest, lse: true, sink: i === 0 ? sink : undefined }))
   const keys = options.keys ?? 'k'
+  if (past.observing?.mass) past.observing.takeMass(keys, massBeside(q, past, results, options))
   past.observing?.takeQueries?.(keys, q, keyHeadsOf(q, past, keys, options))
   return mergeParts(results.map(r => ({ out: r.out, lse: r.lse! })))
 }
+
+/** Weights of the first segment's slots beside the other segments and the sink, which stand in as one logit per query. */
+function massBeside(q: Tensor, past: Past, [own, ...others]: readonly AttendResult[], { sink, ...options }: AttendPastOptions): Tensor {
+  const heads = q.shape[1] as number
+  const elsewhere = mergeParts(others.map(r => ({ out: r.out, lse: r.lse! }))).lse
+  const all = sink ? mapWith((x, y) => logOfSum(x, y), [elsewhere, sink.unsqueeze(0)]) : elsewhere
+  // Scores less that logit, which is then 0. Where it is far below the segment's own it takes no weight, and the difference stays small.
+  const logit = dense(mapWith((x, y) => x.max(y.sub(60)), [all, own.lse!]))
+  const first = table(past.tokens.offsets, { dtype: 'i32', rank: 1 }).at(b)
+  const row = table(past.tokens.row, { dtype: 'i32', rank: 1 }).at(first)
+  const token = first.add(qOf.row).sub(row)
+  const score = chain(options.score, s.sub(table(logit, { dtype: 'f32', rank: 2 }).at(token, h)))
+  return attendOne(q, past, past, { ...options, score, sink: fill(0, [heads]) }, true).mass!
+}
+const logOfSum = (x: Expr, y: Expr): Expr => x.max(y).add(x.min(y).sub(x.max(y)).exp().add(1).log())
 
 const keyHeadsOf = (q: Tensor, { lengths }: Segment, keys: string, options: AttendPastOptions): readonly number[] =>
   options.keyHeads ?? groupedHeads(q.shape[1] as number, lengths[keys].shape[1] as number)

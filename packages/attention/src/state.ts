@@ -182,7 +182,7 @@ export interface Past extends Segment {
 export interface Observer {
   /** Each slot's weight is wanted. */
   readonly mass: boolean
-  /** Takes the weight of each slot, (B, heads, S) f32, summed over this step's queries and the query heads that read it. */
+  /** Takes the weight of each slot, (B, heads, S) f32, summed over this step's queries and the query heads that read it; where rows lie in several segments, of the first's slots. */
   takeMass(part: string, mass: Tensor): void
   /** Takes the queries (N, H, d), when they are wanted. */
   takeQueries?(part: string, q: Tensor, keyHeads: readonly number[]): void

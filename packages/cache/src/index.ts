@@ -12,7 +12,7 @@ export {
   type StepPlan,
 } from './keeper.ts'
 export { bucket, type CacheManager, type CacheSize } from './manager.ts'
-export { evicting, paged } from './paged.ts'
+export { type EvictingSettings, evicting, paged } from './paged.ts'
 export * from './policy.ts'
 export { PrefixTree } from './prefix-tree.ts'
 export { type QuantisedOptions, quantised } from './quantised.ts'

@@ -15,6 +15,8 @@ export class PagePool {
     readonly size: number,
     /** Bytes of a row, by buffer name. */
     readonly rowBytes: Readonly<Record<string, number>>,
+    /** Rows of each head there is always room for. */
+    readonly least = 128,
   ) {
     this.tables = new PageTables(heads, size)
   }
@@ -41,9 +43,9 @@ export class PagePool {
         )
   }
   #rows: number[] = []
-  /** Pages of one sequence of 128 rows. */
+  /** Pages of one sequence of `least` rows. */
   get #least(): number {
-    return this.tables.heads * Math.ceil(128 / this.size)
+    return this.tables.heads * Math.ceil(this.least / this.size)
   }
   fork(from: number, to: number): void {
     this.tables.fork(from, to)

@@ -4,16 +4,19 @@ import { BatchBuffers } from './batch-buffers.ts'
 import { type Keeper, type KeeperOptions, ownRows, type RowsView, type Sharing, type StepPlan } from './keeper.ts'
 import { bucket } from './manager.ts'
 import { ObservedState } from './observed-state.ts'
+import { PackedRows } from './packed-rows.ts'
 import { PagePool } from './page-pool.ts'
 import { newSlots, type PagedRows, pagedPast, rowsOfSlots } from './paged-graph.ts'
 import { loadPages, savedPages, savePages } from './paged-save.ts'
 import type { EvictionPolicy } from './policy.ts'
+import type { QuantisedSettings } from './quantised.ts'
 import { partName } from './slot-keeper.ts'
 
 export interface PagedOptions {
   /** Slots in a page. */
   readonly page: number
   readonly policy?: EvictionPolicy
+  readonly packed?: QuantisedSettings
 }
 
 /** Keeps rows in pages of one key head each: shared by forks until written, freed by eviction, so lengths differ by head. */
@@ -21,6 +24,8 @@ export class PagedKeeper implements Keeper {
   /** Pages per layer that keeps rows. */
   readonly pools: readonly (PagePool | undefined)[]
   readonly observed?: ObservedState
+  /** Rows that were packed since, beside those in pages. */
+  readonly packed?: PackedRows
   readonly #kept: BatchBuffers
   readonly #heads: number
   #batchRows = 1
@@ -47,21 +52,24 @@ export class PagedKeeper implements Keeper {
           layer: i,
         })
       const bytes = Object.fromEntries(parts.map(([name, { width }]) => [partName(name, i), bytesOf(options.kv, width)]))
-      return new PagePool(options.device, heads, paging.page, bytes)
+      return new PagePool(options.device, heads, paging.page, bytes, leastRows(paging.packed))
     })
     this.#heads = Math.max(1, ...this.pools.map(p => p?.tables.heads ?? 0))
     this.#kept = new BatchBuffers(options.device)
+    if (paging.packed) this.packed = new PackedRows(options, paging.packed)
     if (paging.policy) this.observed = new ObservedState(options, paging.policy)
   }
 
   get key(): string {
-    return [`paged${this.paging.page}`, this.#capacity, this.#evicted, ...this.pools.map(p => p && this.#mostPages(p))].join(' ')
+    const own = [`paged${this.paging.page}`, this.#capacity, this.#evicted, ...this.pools.map(p => p && this.#mostPages(p))]
+    return [...own, this.packed?.key].join(' ')
   }
   get bytes(): number {
-    return this.pools.reduce((n, p) => n + (p?.bytes ?? 0), 0)
+    return this.pools.reduce((n, p) => n + (p?.bytes ?? 0), this.packed?.bytes ?? 0)
   }
   get allocations(): number {
-    return this.pools.reduce((n, p) => n + (p?.allocations ?? 0), this.#kept.allocations + (this.observed?.allocations ?? 0))
+    const tables = [this.#kept, this.observed, this.packed].reduce((n, x) => n + (x?.allocations ?? 0), 0)
+    return this.pools.reduce((n, p) => n + (p?.allocations ?? 0), tables)
   }
   get observes(): 'all' | number | undefined {
     return this.observed?.queries
@@ -83,6 +91,7 @@ export class PagedKeeper implements Keeper {
     for (const pool of this.pools) await pool?.reserve(rows)
     if (this.#evicted) await this.#fitKept()
     await this.observed?.reserve(batchRows, this.#capacity)
+    await this.packed?.reserve(batchRows)
   }
 
   inputs({ batchRows, items, rows }: StepPlan): Record<string, Int32Array> {
@@ -106,10 +115,11 @@ export class PagedKeeper implements Keeper {
     const before = rows.slice(0, batchRows)
     for (const item of items) before[item.row] = item.before
     const own = { 'paged:pages': pages, 'paged:lengths': lengths, 'paged:after': rows.slice(0, batchRows) }
-    return { ...own, ...(this.#evicted ? { 'paged:kept': counts } : {}), ...(this.observed ? { 'paged:before': before } : {}) }
+    const more = this.packed?.inputs(batchRows)
+    return { ...own, ...more, ...(this.#evicted ? { 'paged:kept': counts } : {}), ...(this.observed ? { 'paged:before': before } : {}) }
   }
   lengths(): Record<string, number> {
-    return Object.fromEntries(
+    const own = Object.fromEntries(
       this.pools.flatMap((p, i) => {
         if (!p) return []
         return [
@@ -118,9 +128,10 @@ export class PagedKeeper implements Keeper {
         ]
       }),
     )
+    return { ...own, ...this.packed?.lengths() }
   }
   buffers() {
-    return Object.assign({}, ...this.pools.map(p => p?.buffers()), this.#kept.all(), this.observed?.buffers())
+    return Object.assign({}, ...this.pools.map(p => p?.buffers()), this.#kept.all(), this.observed?.buffers(), this.packed?.buffers())
   }
 
   graph(tokens: StepTokens, effects: Tensor[], observe: boolean): (layer: number) => RowsView {
@@ -151,12 +162,14 @@ export class PagedKeeper implements Keeper {
       const pools = Object.fromEntries(
         parts.map(([name, { width }]) => [name, state(partName(name, i), this.options.kv, [rowCount, width])]),
       )
+      const packed = this.packed?.segment(i, tokens)
       let index: Tensor | undefined
       return {
         append(values) {
           index ??= pool && newSlots(tokens, own)
           for (const [name, value] of Object.entries(values)) effects.push((pools[name] = scatterRows(pools[name], index!, value)))
-          return pagedPast({ ...pools }, pageCount, tokens, own)
+          const past = pagedPast({ ...pools }, pageCount, tokens, own)
+          return packed ? { ...past, more: [packed], at: inPieces, dense: inPieces } : past
         },
         rewrite(part) {
           throw new AttuneError('ERR_UNSUPPORTED', `paged rows are not rewritten: layer ${i}, part '${part}'`, { layer: i, part })
@@ -175,9 +188,11 @@ export class PagedKeeper implements Keeper {
     for (const pool of this.pools) pool?.fork(from, to)
     await this.#kept.copyRow(from, to)
     await this.observed?.fork(from, to)
+    await this.packed?.fork(from, to)
   }
   close(row: number): void {
     for (const pool of this.pools) pool?.close(row)
+    this.packed?.close(row)
   }
   savedBytes(rows: number): Record<string, number> {
     return savedPages(this.pools, rows)
@@ -222,6 +237,7 @@ export class PagedKeeper implements Keeper {
     for (const pool of this.pools) pool?.dispose()
     this.#kept.dispose()
     this.observed?.dispose()
+    this.packed?.dispose()
   }
 
   /** Puts the rows that a batch row kept on the device, after an eviction. */
@@ -241,3 +257,11 @@ export class PagedKeeper implements Keeper {
         await this.#kept.fit(`kept.${i}`, { batchRows: this.#batchRows, runs: pool.tables.heads, items: this.#capacity, itemBytes: 4 })
   }
 }
+
+const inPieces = (): never => {
+  throw new AttuneError('ERR_UNSUPPORTED', 'packed rows are not given out one by one or in one piece', {})
+}
+
+/** Rows of a head there is always room for: where rows are packed, as many as ever are not. */
+export const leastRows = (packed?: QuantisedSettings): number =>
+  packed ? Math.min(128, packed.sinks + packed.recent + 2 * packed.group) : 128

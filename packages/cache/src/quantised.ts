@@ -31,21 +31,9 @@ export type QuantisedSettings = Required<QuantisedOptions>
  * and the unfinished group in the runner's `kv` type. What a query sees depends on rows alone, never on how tokens were cut into
  * steps. Liu et al. 2024, https://arxiv.org/abs/2402.02750; Ashkboos et al. 2024, https://arxiv.org/abs/2404.00456
  */
-export function quantised({
-  bits = 4,
-  group = 32,
-  along = 64,
-  rotate = 'values',
-  unrotate = true,
-  sinks = 4,
-  recent = 16,
-}: QuantisedOptions = {}): CacheManager {
-  const settings: QuantisedSettings = { bits, group, along, rotate, unrotate, sinks, recent }
-  const whole = Object.entries({ group, along, sinks, recent }).find(([name, n]) => !Number.isInteger(n) || n < (name[0] === 's' || name[0] === 'r' ? 0 : 1)) // biome-ignore format: one line
-  if (whole || (bits !== 4 && bits !== 8))
-    throw new AttuneError('ERR_ARGUMENT', `a quantised cache cannot have ${JSON.stringify(settings)}: whole numbers, bits 4 or 8`, {
-      settings,
-    })
+export function quantised(options: QuantisedOptions = {}): CacheManager {
+  const settings = quantisedSettings(options)
+  const { bits, rotate } = settings
   return {
     name: `int${bits}${rotate ? `, ${rotate === true ? 'all' : rotate} turned` : ''}`,
     settings: { ...settings },
@@ -64,6 +52,25 @@ export function quantised({
     bytesFor: (layers, size) => quantisedBytes(layers, size, settings),
     open: options => new QuantisedKeeper(options, settings),
   }
+}
+
+/** Options with their defaults. Errors: `ERR_ARGUMENT`. */
+export function quantisedSettings({
+  bits = 4,
+  group = 32,
+  along = 64,
+  rotate = 'values',
+  unrotate = true,
+  sinks = 4,
+  recent = 16,
+}: QuantisedOptions = {}): QuantisedSettings {
+  const settings: QuantisedSettings = { bits, group, along, rotate, unrotate, sinks, recent }
+  const whole = Object.entries({ group, along, sinks, recent }).find(([name, n]) => !Number.isInteger(n) || n < (name[0] === 's' || name[0] === 'r' ? 0 : 1)) // biome-ignore format: one line
+  if (whole || (bits !== 4 && bits !== 8))
+    throw new AttuneError('ERR_ARGUMENT', `a quantised cache cannot have ${JSON.stringify(settings)}: whole numbers, bits 4 or 8`, {
+      settings,
+    })
+  return settings
 }
 
 function quantisedBytes(layers: readonly LayerStates[], { kv, rows }: CacheSize, settings: QuantisedSettings): number {

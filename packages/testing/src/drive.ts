@@ -17,7 +17,8 @@ export async function drive(
   pieces: readonly number[] = [ids.length],
   cache?: CacheManager,
 ): Promise<Driven> {
-  const runner = new Runner(model, device, { cache, chunk: Math.max(...pieces) })
+  const mass = cache?.policy?.observes.mass
+  const runner = new Runner(model, device, { cache, chunk: Math.max(...pieces, typeof mass === 'number' ? mass : 1) })
   const sequence = runner.open()
   const out: number[] = []
   const logits: number[] = []

@@ -1,9 +1,9 @@
 import type { Variant } from '@attune/attention'
-import { allowed, type EvictionPolicy, evicting, type Kept, paged } from '@attune/cache'
+import { allowed, type EvictionPolicy, evicting, type Kept, paged, type QuantisedOptions } from '@attune/cache'
 import { lastLogits, noOutput, Runner } from '@attune/models'
 import { type Device, reference } from '@attune/tensor'
 import { describe, expect, it } from 'vitest'
-import { tokens } from './drive.ts'
+import { nmse, tokens } from './drive.ts'
 import { poisoned } from './poison.ts'
 import { type TinyOptions, tinyModel } from './tiny-model.ts'
 
@@ -24,7 +24,7 @@ export function testPolicy({ policy, variant, config, tiny, device: open = async
     const next = [3, 14, 15, 9, 26]
 
     /** Feeds prompts side by side, settles each, and decodes after the last. */
-    async function run(budget: number | undefined, prompts: readonly number[][]) {
+    async function run(budget: number | undefined, prompts: readonly number[][], packed?: QuantisedOptions) {
       const device = poisoned(await open())
       const plans: Kept[] = []
       const watching: EvictionPolicy = {
@@ -34,7 +34,7 @@ export function testPolicy({ policy, variant, config, tiny, device: open = async
           return plans[plans.length - 1]
         },
       }
-      const cache = budget === undefined ? paged({ page: 4 }) : evicting(watching, { rows: budget }, { page: 4 })
+      const cache = budget === undefined ? paged({ page: 4 }) : evicting(watching, { rows: budget }, { page: 4, packed })
       const runner = new Runner(model, device, { cache, chunk: 32 })
       const sequences = prompts.map(() => runner.open())
       for (const [i, ids] of prompts.entries()) await runner.feed(sequences[i], ids, noOutput, undefined, { settle: true })
@@ -67,6 +67,18 @@ export function testPolicy({ policy, variant, config, tiny, device: open = async
       const [less, all] = [await run(0.25, [long]), await run(undefined, [long])]
       expect(less.bytes).toBeLessThan(0.6 * all.bytes)
       expect(less.logits.flat().every(Number.isFinite)).toBe(true)
+    })
+    it('packs what stays, or says that it looks at it again', async () => {
+      const long = tokens(200)
+      const packed = { bits: 8, group: 8, sinks: 2, recent: 3 } as const
+      if (typeof policy.after === 'number') {
+        await expect(run(0.25, [long], packed)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' })
+        return
+      }
+      const [less, whole] = [await run(0.25, [long], packed), await run(0.25, [long])]
+      expect(less.plans).toEqual(whole.plans)
+      expect(less.bytes).toBeLessThan(0.8 * whole.bytes)
+      expect(nmse(less.logits.flat(), whole.logits.flat())).toBeLessThan(1e-3)
     })
     it('plans alike alone and beside another sequence', async () => {
       const [alone, beside] = [await run(0.25, [prompt]), await run(0.25, [tokens(50, 50, 8), prompt])]
