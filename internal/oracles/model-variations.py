@@ -1,9 +1,10 @@
 """Writes packages/models/test/fixtures/variations/NAME: tiny random checkpoints of the settings that the larger fixtures leave out, with
-transformers' float32 logits of 30 tokens in expected.safetensors.
+transformers' float32 logits of 30 tokens in expected.safetensors. Cases of whole families lie beside it in variations_*.py.
 
 By hand: python internal/oracles/model-variations.py [NAME ...], with torch 2.15.0 and transformers 5.23.0.
 """
 import pathlib
+import runpy
 import sys
 
 import torch
@@ -42,6 +43,8 @@ CASES = {
                                              block_size=8, layer_types=["linear_attention"] * 2, mlp_alpha_factor=1.2,
                                              linear_attn_beta_factor=0.7, tie_word_embeddings=True)),
 }
+for family in sorted(pathlib.Path(__file__).parent.glob("variations_*.py")):
+    CASES |= runpy.run_path(str(family))["CASES"]
 
 
 def randomise(model):

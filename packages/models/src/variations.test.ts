@@ -1,66 +1,21 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { mla } from '@attune/attention-latent'
 import { gatedDeltanet, lightning, mamba2 as mixer } from '@attune/attention-linear'
-import { cpu } from '@attune/backend-cpu'
-import { type Device, reference } from '@attune/tensor'
-import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
-import { diskFolder, fileSource } from '@attune/weights/node'
-import { afterAll, describe, expect, it } from 'vitest'
-import { allLogits, deepseekV2, deepseekV3, filesFromValues, gptOss, mamba2, minimax, modelFrom, qwen3Next, Runner } from './index.ts'
+import { variationSuite } from '../test/variation-suite.ts'
+import { deepseekV2, deepseekV3, gptOss, mamba2, minimax, qwen3Next } from './index.ts'
 
-const variants = new Map([gqa, mha, mqa, mla, gatedDeltanet, lightning, mixer].map(v => [v.name, v]))
-const definitions = [gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2, minimax]
-const opened = new Map<string, Promise<Device>>([
-  ['reference', Promise.resolve(reference())],
-  ['native', cpu({ backend: 'native', threads: 2 })],
-])
-afterAll(async () => {
-  for (const device of opened.values()) await (await device).close()
-})
-
-/** Settings that the larger fixtures leave out; see internal/oracles/model-variations.py. */
-describe.each([
-  'deepseek_v2-groups-yarn',
-  'deepseek_v2-biased-tied',
-  'deepseek_v3-half-rope',
-  'gpt_oss-no-bias',
-  'qwen3_next-dense-layers',
-  'qwen3_next-odd-rope',
-  'mamba2-biased-tied',
-  'mamba2-wide',
-  'minimax-linear-alone',
-])('%s', name => {
-  const path = new URL(`../test/fixtures/variations/${name}`, import.meta.url).pathname
-  const load = async () => {
-    const checkpoint = await openCheckpoint(await diskFolder(path))
-    return { checkpoint, model: modelFrom(checkpoint, definitions.find(d => d.type === checkpoint.config.model_type)!, variants) }
-  }
-  it.each([...opened.keys()])('gives the logits of transformers, in uneven pieces, on %s', async device => {
-    const { tensors } = await readSafetensors(await fileSource(`${path}/expected.safetensors`))
-    const want = await floats(tensors.get('logits')!)
-    const ids = [...(await floats(tensors.get('ids')!))]
-    const { checkpoint, model } = await load()
-    const runner = new Runner(model, (await opened.get(device))!)
-    const sequence = runner.open()
-    const tolerance = Math.max(2e-4, 3e-5 * want.reduce((m, x) => Math.max(m, Math.abs(x)), 0))
-    for (const [from, to] of [
-      [0, 17],
-      [17, 18],
-      [18, 30],
-    ]) {
-      const { data } = await (await runner.step([{ sequence, ids: ids.slice(from, to) }], allLogits)).read('logits')
-      expect(data.length).toBe((to - from) * model.spec.vocab)
-      for (let i = 0; i < data.length; i++) expect(Math.abs(data[i] - want[from * model.spec.vocab + i])).toBeLessThan(tolerance)
-    }
-    await runner.dispose()
-    await checkpoint.close()
-  })
-  it('is written as it was read', async () => {
-    const { checkpoint, model } = await load()
-    for (const [file, made] of filesFromValues(model.definition.layout(model.spec), model.values)) {
-      const entry = checkpoint.tensors.get(file)!
-      expect([file, made.shape, Buffer.compare(await made.bytes(), await entry.read())]).toEqual([file, entry.shape, 0])
-    }
-    await checkpoint.close()
-  })
-})
+variationSuite(
+  [
+    'deepseek_v2-groups-yarn',
+    'deepseek_v2-biased-tied',
+    'deepseek_v3-half-rope',
+    'gpt_oss-no-bias',
+    'qwen3_next-dense-layers',
+    'qwen3_next-odd-rope',
+    'mamba2-biased-tied',
+    'mamba2-wide',
+    'minimax-linear-alone',
+  ],
+  [gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2, minimax],
+  [gqa, mha, mqa, mla, gatedDeltanet, lightning, mixer],
+)
