@@ -1,4 +1,5 @@
 export { type Cost, cost, keptBytes, type LayerCost } from './cost.ts'
+export { type LogitDifference, logitDifference } from './logit-difference.ts'
 export { type NeedleCase, type NeedleOptions, type NeedleResult, needle, passKeys } from './needle.ts'
 export { type Perplexity, type PerplexityOptions, perplexity } from './perplexity.ts'
 export { logSumExp, tokenLoss } from './token-loss.ts'

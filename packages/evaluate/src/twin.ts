@@ -1,21 +1,11 @@
 import { variable } from '@attune/expr'
 import type { Probe, Runner } from '@attune/models'
 import { AttuneError, copyOf, mapExpr, mapWith, max, sum, topkOf } from '@attune/tensor'
+import type { LogitDifference } from './logit-difference.ts'
 import { logSumExp } from './token-loss.ts'
 
 /** How two models differ on the same text. `a` is the source, `b` the changed one. */
-export interface TwinReport {
-  readonly tokens: number
-  /** KL(a ‖ b) of the next-token distribution at each token, nats. */
-  readonly kl: Float32Array
-  readonly meanKl: number
-  readonly maxKl: number
-  /** Largest |logit difference| anywhere. */
-  readonly maxLogitDifference: number
-  /** Fraction of tokens where both like the same next token best. */
-  readonly topAgreement: number
-  /** First token index whose best next token differs, or −1. */
-  readonly firstDivergence: number
+export interface TwinReport extends LogitDifference {
   /** Relative error of the attention output of each layer, ‖b − a‖ / ‖a‖, over the text. */
   readonly layerErrors: readonly number[]
 }
