@@ -9,6 +9,8 @@ export function parseJson(
 ): { value: Record<string, unknown>; offsets: Map<string, number> } {
   let text: string
   let value: unknown
+  const deep = tooDeep(bytes)
+  if (deep >= 0) throw formatError(file, field, base + deep, `nested more than ${DEEPEST} deep`)
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
@@ -21,6 +23,22 @@ export function parseJson(
   }
   if (!isObject(value)) throw formatError(file, field, base, 'not a JSON object')
   return { value, offsets: keys(file, text, base) }
+}
+
+const DEEPEST = 128 // of real files' lists and objects in each other, with room; what walks them later recurses
+
+/** Where brackets outside strings are nested too deeply; −1 where they are not. */
+function tooDeep(bytes: Uint8Array): number {
+  let depth = 0
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]
+    if (byte === 0x22) {
+      for (i++; i < bytes.length && bytes[i] !== 0x22; i++) if (bytes[i] === 0x5c) i++
+    } else if (byte === 0x7b || byte === 0x5b) {
+      if (++depth > DEEPEST) return i
+    } else if (byte === 0x7d || byte === 0x5d) depth--
+  }
+  return -1
 }
 
 /** Python writes NaN and Infinity as bare words, which JSON lacks: they become null and infinite numbers. */

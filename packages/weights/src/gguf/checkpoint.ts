@@ -17,7 +17,7 @@ export const GGUF_ARCHITECTURES: readonly GgufArchitecture[] = [llama]
 export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, architectures = GGUF_ARCHITECTURES): Promise<Checkpoint> {
   try {
     const gguf = await readGguf(source, signal)
-    const meta = new Metadata(source.name, gguf.metadata)
+    const meta = new Metadata(source.name, gguf.metadata, gguf.offsets)
     const architecture = findArchitecture(meta, architectures)
     const config = await configOf(source, meta, gguf, architecture, signal)
     const tensors = new Map<string, TensorEntry>()
@@ -49,7 +49,7 @@ export async function ggufConfig(
   signal?: AbortSignal,
   architectures = GGUF_ARCHITECTURES,
 ): Promise<Record<string, unknown>> {
-  const meta = new Metadata(source.name, gguf.metadata)
+  const meta = new Metadata(source.name, gguf.metadata, gguf.offsets)
   return configOf(source, meta, gguf, findArchitecture(meta, architectures), signal)
 }
 

@@ -2,6 +2,7 @@ import { formatError } from '../error.ts'
 import type { ByteSource } from '../source.ts'
 
 const PAGE = 1 << 18
+const MOST_HELD = 52 << 20 // of memory for what a header says; a vocabulary of 256k tokens with its merges takes about 40 MB
 
 /** Reads little-endian fields one after another, a page at a time, never past the end of the file. `field` names what is read, for errors. */
 export class Cursor {
@@ -12,6 +13,7 @@ export class Cursor {
   #view = new DataView(this.#page.buffer)
   #start = 0
   #at = 0
+  #held = 0
   field = 'magic'
 
   constructor(source: ByteSource, signal?: AbortSignal) {
@@ -31,6 +33,12 @@ export class Cursor {
     return formatError(this.#source.name, this.field, this.offset, why, data)
   }
 
+  /** Counts memory that stays taken, before it is: a header of many small things takes more than its bytes. */
+  hold(bytes: number): void {
+    this.#held += bytes
+    if (this.#held > MOST_HELD) throw this.fail(`the header takes more than ${MOST_HELD} bytes of memory`)
+  }
+
   /** Makes `n` bytes readable by the synchronous readers below. */
   async need(n: number): Promise<void> {
     if (this.#at + n <= this.#page.length) return
@@ -43,9 +51,19 @@ export class Cursor {
 
   /** A copy of the next `n` bytes. */
   async bytes(n: number): Promise<Uint8Array> {
-    await this.need(n)
-    this.#at += n
-    return this.#page.slice(this.#at - n, this.#at)
+    this.hold(n)
+    const inPage = Math.min(n, this.#page.length - this.#at)
+    if (inPage < n && n > this.left) await this.need(n)
+    const out = new Uint8Array(n)
+    out.set(this.#page.subarray(this.#at, this.#at + inPage))
+    this.#at += inPage
+    if (inPage === n) return out
+    const start = this.offset
+    await this.#source.readInto(start, out.subarray(inPage), this.#signal)
+    this.#start = start + n - inPage
+    this.#at = 0
+    this.#page = new Uint8Array(0)
+    return out
   }
 
   async number(read: 'Uint8' | 'Int8' | 'Uint16' | 'Int16' | 'Uint32' | 'Int32' | 'Float32' | 'Float64', size: number): Promise<number> {
@@ -80,7 +98,29 @@ export class Cursor {
   async string(limit = 16 << 20): Promise<string> {
     const length = await this.count(1)
     if (length > limit) throw this.fail(`a string of ${length} bytes, the limit is ${limit}`)
+    this.hold(24 + 2 * length)
     await this.need(length)
+    return this.#text(length)
+  }
+
+  /** `n` strings; vocabularies are long, so those that lie in the page are not waited for. */
+  async strings(n: number): Promise<string[]> {
+    this.hold(8 * n)
+    const out: string[] = new Array(n)
+    for (let i = 0; i < n; i++) {
+      const length = this.#page.length - this.#at < 8 ? -1 : this.#view.getUint32(this.#at, true)
+      const long = length < 0 || this.#view.getUint32(this.#at + 4, true) > 0 || this.#page.length - this.#at - 8 < length
+      if (long) out[i] = await this.string()
+      else {
+        this.#at += 8
+        this.hold(24 + 2 * length)
+        out[i] = this.#text(length)
+      }
+    }
+    return out
+  }
+
+  #text(length: number): string {
     const bytes = this.#page.subarray(this.#at, this.#at + length)
     try {
       const text = this.#decoder.decode(bytes)

@@ -2,15 +2,25 @@ import { AttuneError } from '@attune/tensor'
 import { formatError } from '../error.ts'
 import type { GgufValue } from './value.ts'
 
+const METADATA_START = 24
+
 /** Typed access to a file's metadata that remembers which keys were read. */
 export class Metadata {
   readonly file: string
   readonly #values: ReadonlyMap<string, GgufValue>
+  readonly #offsets: ReadonlyMap<string, number>
   readonly #read = new Set<string>()
 
-  constructor(file: string, values: ReadonlyMap<string, GgufValue>) {
+  /** `offsets` says where in the file each key stands. */
+  constructor(file: string, values: ReadonlyMap<string, GgufValue>, offsets: ReadonlyMap<string, number> = new Map()) {
     this.file = file
     this.#values = values
+    this.#offsets = offsets
+  }
+
+  /** `ERR_FORMAT` of a key, with where it stands; the start of the metadata where it is missing. */
+  wrong(key: string, why: string, data: Record<string, unknown> = {}): Error {
+    return formatError(this.file, key, this.#offsets.get(key) ?? METADATA_START, why, data)
   }
 
   get(key: string): GgufValue | undefined {
@@ -43,7 +53,7 @@ export class Metadata {
     const value = this.get(key)
     if (value === undefined || typeof value === 'number') return value
     const list = this.numbers(key)!
-    if (list.length === 0) throw formatError(this.file, key, 0, 'is an empty list')
+    if (list.length === 0) throw this.wrong(key, 'is an empty list')
     for (let i = 1; i < list.length; i++)
       if (list[i] !== list[0])
         throw new AttuneError('ERR_UNSUPPORTED', `${this.file}: ${key} differs between layers (${list[0]}, ${list[i]})`, {
@@ -57,12 +67,12 @@ export class Metadata {
   /** A whole number from 1 up, the same for all layers. Errors: `ERR_FORMAT` when it is missing or no size. */
   size(key: string, fallback?: number): number {
     const value = this.require(this.uniform(key) ?? fallback, key)
-    if (!Number.isSafeInteger(value) || value < 1) throw formatError(this.file, key, 0, `${value} is not a size`)
+    if (!Number.isSafeInteger(value) || value < 1) throw this.wrong(key, `${value} is not a size`)
     return value
   }
 
   require<T>(value: T | undefined, key: string): T {
-    if (value === undefined) throw formatError(this.file, key, 0, 'missing from the metadata')
+    if (value === undefined) throw this.wrong(key, 'missing from the metadata')
     return value
   }
 
@@ -73,7 +83,7 @@ export class Metadata {
 
   #typed<T>(key: string, what: string, test: (v: GgufValue) => boolean): T | undefined {
     const value = this.get(key)
-    if (value !== undefined && !test(value)) throw formatError(this.file, key, 0, `is not ${what}`)
+    if (value !== undefined && !test(value)) throw this.wrong(key, `is not ${what}`)
     return value as T | undefined
   }
 }

@@ -18,10 +18,13 @@ export interface GgufTensor {
 export interface Gguf {
   readonly version: number
   readonly metadata: ReadonlyMap<string, GgufValue>
+  /** Where in the file each metadata key stands. */
+  readonly offsets: ReadonlyMap<string, number>
   readonly tensors: ReadonlyMap<string, GgufTensor>
 }
 
 const MAX_HEADER = 64 << 20
+const [HELD_BY_KEY, HELD_BY_TENSOR] = [200, 500] // bytes in memory beside the names
 
 /** Reads the header of a GGUF file (version 2 or 3) and checks all of it against the file's size. Errors: `ERR_FORMAT`, `ERR_UNSUPPORTED`. */
 export async function readGguf(source: ByteSource, signal?: AbortSignal): Promise<Gguf> {
@@ -41,26 +44,30 @@ export async function readGguf(source: ByteSource, signal?: AbortSignal): Promis
   at.field = 'tensor count'
   const tensorCount = await at.count(24)
   at.field = 'metadata count'
-  const metadata = await readMetadata(at, await at.count(13))
+  const { metadata, offsets } = await readMetadata(at, await at.count(13))
   const infos = await readInfos(at, tensorCount)
   const alignment = metadata.get('general.alignment') ?? 32
   if (typeof alignment !== 'number' || alignment < 1 || alignment > 1 << 20 || !Number.isInteger(Math.log2(alignment)))
-    throw formatError(source.name, 'general.alignment', at.offset, `${String(alignment)} is not a power of two`)
+    throw formatError(source.name, 'general.alignment', offsets.get('general.alignment')!, `${String(alignment)} is not a power of two`)
   const dataStart = Math.ceil(at.offset / alignment) * alignment
-  return { version, metadata, tensors: place(source, infos, dataStart, alignment) }
+  return { version, metadata, offsets, tensors: place(source, infos, dataStart, alignment) }
 }
 
-async function readMetadata(at: Cursor, count: number): Promise<Map<string, GgufValue>> {
+async function readMetadata(at: Cursor, count: number): Promise<Pick<Gguf, 'metadata' | 'offsets'>> {
   const metadata = new Map<string, GgufValue>()
+  const offsets = new Map<string, number>()
   for (let i = 0; i < count; i++) {
     at.field = `metadata key ${i}`
+    const offset = at.offset
     const key = await at.string(65535)
     at.field = key
     if (metadata.has(key)) throw at.fail('duplicate key')
+    at.hold(HELD_BY_KEY)
+    offsets.set(key, offset)
     metadata.set(key, await readValue(at, await at.u32()))
     if (at.offset > MAX_HEADER) throw at.fail(`the metadata is larger than ${MAX_HEADER} bytes`)
   }
-  return metadata
+  return { metadata, offsets }
 }
 
 interface Info {
@@ -81,6 +88,7 @@ async function readInfos(at: Cursor, count: number): Promise<Info[]> {
     const name = await at.string(4096)
     at.field = `${show(name)}.name`
     if (names.has(name)) throw at.fail('duplicate tensor name', { tensor: name })
+    at.hold(HELD_BY_TENSOR)
     names.add(name)
     infos.push({ name, seenAt, ...(await readInfo(at, name)) })
   }
@@ -121,5 +129,8 @@ function place(source: ByteSource, infos: Info[], dataStart: number, alignment: 
     end = offset + bytes
     if (dataStart + end > source.size) throw bad(`ends at byte ${dataStart + end} of a file of ${source.size}: truncated`)
   }
+  const left = source.size - dataStart - end
+  if (left >= alignment)
+    throw formatError(source.name, 'data', dataStart + end, `${left} bytes are left over after the last tensor`, { left })
   return new Map(infos.map(({ name, shape, type, offset, bytes }) => [name, { name, shape, type, byteOffset: dataStart + offset, bytes }]))
 }

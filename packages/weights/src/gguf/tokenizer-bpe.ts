@@ -1,5 +1,5 @@
 import { AttuneError } from '@attune/tensor'
-import { formatError, show } from '../error.ts'
+import { show } from '../error.ts'
 import type { Metadata } from './metadata.ts'
 
 export interface AddedToken {
@@ -72,7 +72,7 @@ export function vocabularyIds(meta: Metadata, tokens: readonly string[]): Map<st
   const ids = new Map<string, number>()
   tokens.forEach((token, id) => {
     if (ids.has(token))
-      throw formatError(meta.file, 'tokenizer.ggml.tokens', 0, `token ${show(token)} stands at ${ids.get(token)} and ${id}`, { token, id })
+      throw meta.wrong('tokenizer.ggml.tokens', `token ${show(token)} stands at ${ids.get(token)} and ${id}`, { token, id })
     ids.set(token, id)
   })
   return ids
@@ -82,8 +82,7 @@ function merges(meta: Metadata): [string, string][] {
   const key = 'tokenizer.ggml.merges'
   return meta.require(meta.strings(key), key).map((merge, i) => {
     const gap = merge.indexOf(' ', 1)
-    if (gap < 1 || gap === merge.length - 1)
-      throw formatError(meta.file, key, 0, `merge ${i} is not two tokens with a space between`, { index: i })
+    if (gap < 1 || gap === merge.length - 1) throw meta.wrong(key, `merge ${i} is not two tokens with a space between`, { index: i })
     return [merge.slice(0, gap), merge.slice(gap + 1)]
   })
 }

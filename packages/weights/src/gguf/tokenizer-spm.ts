@@ -1,4 +1,3 @@
-import { formatError } from '../error.ts'
 import type { Metadata } from './metadata.ts'
 import { type Vocabulary, vocabularyIds } from './tokenizer-bpe.ts'
 
@@ -39,7 +38,7 @@ export function sentencePieceBpe(meta: Metadata, vocabulary: Vocabulary): Record
 function scoresOf(meta: Metadata, { tokens }: Vocabulary): ArrayLike<number> {
   const key = 'tokenizer.ggml.scores'
   const scores = meta.require(meta.numbers(key), key)
-  if (scores.length !== tokens.length) throw formatError(meta.file, key, 0, `${scores.length} entries for ${tokens.length} tokens`)
+  if (scores.length !== tokens.length) throw meta.wrong(key, `${scores.length} entries for ${tokens.length} tokens`)
   return scores
 }
 

@@ -1,5 +1,5 @@
 import { AttuneError } from '@attune/tensor'
-import { formatError, show } from '../error.ts'
+import { show } from '../error.ts'
 import type { Metadata } from './metadata.ts'
 import { type AddedToken, byteLevelBpe, type Vocabulary } from './tokenizer-bpe.ts'
 import { sentencePieceBpe } from './tokenizer-spm.ts'
@@ -59,7 +59,7 @@ function readVocabulary(meta: Metadata): Vocabulary {
   const tokens = meta.require(meta.strings(key), key)
   const types = meta.numbers('tokenizer.ggml.token_type')
   if (types && types.length !== tokens.length)
-    throw formatError(meta.file, 'tokenizer.ggml.token_type', 0, `${types.length} entries for ${tokens.length} tokens`)
+    throw meta.wrong('tokenizer.ggml.token_type', `${types.length} entries for ${tokens.length} tokens`)
   const added: AddedToken[] = []
   for (let id = 0; types && id < tokens.length; id++)
     if (types[id] === UNKNOWN || types[id] === CONTROL || types[id] === USER_DEFINED)
@@ -86,8 +86,7 @@ function specialTokens(meta: Metadata, tokens: readonly string[]): Record<string
     const key = `tokenizer.ggml.${stem}_token_id`
     const id = meta.number(key)
     if (id === undefined) continue
-    if (!Number.isInteger(id) || id < 0 || id >= tokens.length)
-      throw formatError(meta.file, key, 0, `${id} is not one of ${tokens.length} tokens`)
+    if (!Number.isInteger(id) || id < 0 || id >= tokens.length) throw meta.wrong(key, `${id} is not one of ${tokens.length} tokens`)
     found[name] = tokens[id]
   }
   return found

@@ -14,8 +14,8 @@ export type GgufArray =
   | Float64Array
 
 const ARRAY = 9
-const MAX_TYPED = 32 << 20 // bytes; a 256k vocabulary's scores take 1 MiB
-const MAX_VALUES = 1 << 21
+const STRING = 8
+const EACH = 32 // bytes a single value may take in memory
 
 interface ValueType {
   /** Fewest bytes a value takes. */
@@ -64,9 +64,10 @@ async function readArray(at: Cursor, depth: number): Promise<GgufValue> {
   const id = await at.u32()
   const type = valueType(at, id)
   const count = await at.count(type.bytes)
-  if (count * type.bytes > MAX_TYPED || (!type.typed && count > MAX_VALUES)) throw at.fail(`an array of ${count} values is too long`)
   if (type.typed) return type.typed(await at.bytes(count * type.bytes))
+  if (id === STRING) return at.strings(count)
   if (id === ARRAY && depth === 4) throw at.fail('arrays nested more than 4 deep')
+  at.hold(EACH * count)
   const values: GgufValue[] = []
   for (let i = 0; i < count; i++) values.push(id === ARRAY ? await readArray(at, depth + 1) : await type.read(at))
   return values

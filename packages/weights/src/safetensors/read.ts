@@ -2,8 +2,9 @@ import { AttuneError } from '@attune/tensor'
 import { type TensorEntry, tensorEntry } from '../checkpoint.ts'
 import { type FileDType, fileBytes } from '../dtypes.ts'
 import { formatError, show } from '../error.ts'
-import { isObject, parseJson } from '../json.ts'
+import { isObject } from '../json.ts'
 import type { ByteSource } from '../source.ts'
+import { headerEntries } from './header.ts'
 
 export interface Safetensors {
   readonly metadata: Readonly<Record<string, string>>
@@ -30,6 +31,7 @@ export const SAFETENSORS_DTYPES: Readonly<Record<string, FileDType>> = {
 }
 const KNOWN_UNREAD = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64']
 const MAX_HEADER = 100_000_000 // the reference implementation's limit
+const MAX_TENSORS = 1 << 16 // of one file; the largest published models have fewer in all their files
 
 /** Reads the header of a safetensors file and checks all of it against the file's size. Errors: `ERR_FORMAT`, `ERR_UNSUPPORTED`. */
 export async function readSafetensors(source: ByteSource, signal?: AbortSignal): Promise<Safetensors> {
@@ -39,46 +41,41 @@ export async function readSafetensors(source: ByteSource, signal?: AbortSignal):
   if (claimed > BigInt(Math.min(MAX_HEADER, source.size - 8)))
     throw formatError(file, 'header size', 0, `${claimed} bytes claimed, the file has ${source.size - 8} and the limit is ${MAX_HEADER}`)
   const headerBytes = Number(claimed)
-  const header = await source.read(8, headerBytes, signal)
-  if (header[0] !== 0x7b) throw formatError(file, 'header', 8, 'does not start with {')
-  const { value, offsets } = parseJson(file, header, 'header', 8)
   const dataStart = 8 + headerBytes
-
-  const metadata = readMetadata(file, value.__metadata__, offsets.get('__metadata__') ?? 8)
+  let metadata: Record<string, string> = {}
   const ranges: Range[] = []
-  const tensors = new Map<string, TensorEntry>()
-  for (const [name, info] of Object.entries(value)) {
-    if (name === '__metadata__') continue
-    const offset = offsets.get(name)!
-    const { dtype, shape, begin, end } = readInfo(file, name, offset, info)
-    ranges.push({ name, offset, begin, end })
-    tensors.set(name, tensorEntry(source, { name, dtype, shape, byteOffset: dataStart + begin }))
+  for await (const { name, offset, value } of headerEntries(source, headerBytes, signal)) {
+    if (name === '__metadata__') {
+      metadata = readMetadata(file, value, offset)
+      continue
+    }
+    if (ranges.length === MAX_TENSORS) throw formatError(file, show(name), offset, `more than ${MAX_TENSORS} tensors`)
+    ranges.push({ name, offset, ...readInfo(file, name, offset, value) })
   }
   checkCovered(file, ranges, source.size - dataStart)
-  return { metadata, tensors }
+  const entries = ranges.map(({ name, dtype, shape, begin }) => tensorEntry(source, { name, dtype, shape, byteOffset: dataStart + begin }))
+  return { metadata, tensors: new Map(entries.map(e => [e.name, e])) }
 }
 
-interface Range {
-  name: string
-  offset: number
+interface Info {
+  dtype: FileDType
+  shape: number[]
   begin: number
   end: number
 }
+interface Range extends Info {
+  name: string
+  offset: number
+}
 
 function readMetadata(file: string, metadata: unknown, offset: number): Record<string, string> {
-  if (metadata === undefined) return {}
   if (!isObject(metadata)) throw formatError(file, '__metadata__', offset, 'not an object')
   for (const [key, text] of Object.entries(metadata))
     if (typeof text !== 'string') throw formatError(file, `__metadata__.${key}`, offset, 'not a string')
   return metadata as Record<string, string>
 }
 
-function readInfo(
-  file: string,
-  name: string,
-  offset: number,
-  info: unknown,
-): { dtype: FileDType; shape: number[]; begin: number; end: number } {
+function readInfo(file: string, name: string, offset: number, info: unknown): Info {
   const bad = (field: string, why: string) => formatError(file, `${show(name)}.${field}`, offset, why, { tensor: name })
   if (!isObject(info)) throw formatError(file, name, offset, 'not an object', { tensor: name })
   for (const key of Object.keys(info))
@@ -110,9 +107,9 @@ function readInfo(
 const isCount = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0 && !Object.is(x, -0)
 
 /** Tensors must cover the data exactly: no gap, no overlap, nothing missing, nothing left. */
-function checkCovered(file: string, ranges: Range[], dataBytes: number): void {
+function checkCovered(file: string, ranges: readonly Range[], dataBytes: number): void {
   let at = 0
-  for (const { name, offset, begin, end } of ranges.sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+  for (const { name, offset, begin, end } of [...ranges].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     const field = `${show(name)}.data_offsets`
     if (begin !== at)
       throw formatError(
