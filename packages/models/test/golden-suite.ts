@@ -6,7 +6,7 @@ import { type ModelOracle, testModel } from '@attune/testing'
 import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
 import { diskFolder, fileSource } from '@attune/weights/node'
 import { expect, it } from 'vitest'
-import { filesFromValues, type ModelDefinition, modelFrom } from '../src/index.ts'
+import { type Definition, filesFromValues, type ModelDefinition, modelFrom } from '../src/index.ts'
 
 const folder = (name: string): string => new URL(`fixtures/${name}`, import.meta.url).pathname
 const json = async (path: string) => JSON.parse(await readFile(path, 'utf8'))
@@ -63,7 +63,7 @@ export function goldenOracle(
 }
 
 /** The Spec of a fixture's config.json, and of config.legacy.json where it has one: what transformers 4 wrote. */
-export function sameSpecOfLegacy(name: string, definition: ModelDefinition): void {
+export function sameSpecOfLegacy(name: string, definition: Definition<unknown>): void {
   it(`${name}: the config of transformers 4 says the same`, async () => {
     const spec = definition.spec(await json(`${folder(name)}/config.json`))
     expect(definition.spec(await json(`${folder(name)}/config.legacy.json`))).toEqual(spec)
