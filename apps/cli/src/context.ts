@@ -2,7 +2,7 @@ import { applyConversion } from '@attune/convert'
 import type { Model } from '@attune/models'
 import { AttuneError, type Device, reference } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
-import { openModel } from '@attune/weights/node'
+import { type OpenOptions, openModel } from '@attune/weights/node'
 import { attention, type CpuOptions, cpu, createKit, type Kit, type LoadedModel, type LoadModelOptions, models } from 'attune'
 import type { Io } from './io.ts'
 import { type Paint, paint } from './paint.ts'
@@ -77,7 +77,7 @@ export class Context {
   #kitOn(device: Device): Kit {
     return createKit({ devices: [device], attention, models, restore: applyConversion, open: (ref, o) => this.#open(ref, o) })
   }
-  async #open(ref: string, options: { signal?: AbortSignal; remote?: boolean }): Promise<Checkpoint> {
+  async #open(ref: string, options: Pick<OpenOptions, 'signal' | 'remote' | 'check'>): Promise<Checkpoint> {
     const checkpoint = await openModel(ref, {
       ...options,
       onProgress: e => {

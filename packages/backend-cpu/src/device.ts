@@ -45,6 +45,8 @@ export class CpuDevice implements Device {
   /** The last copy and the last run not yet ended; neither rejects. */
   #copies: Promise<void> | undefined
   #runs: Promise<void> = Promise.resolve()
+  /** The last buffer whose memory waits to be given back. */
+  #releases: Promise<void> = Promise.resolve()
   /** Present while runs wait to be started: none may overtake them. */
   #entry: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -88,6 +90,17 @@ export class CpuDevice implements Device {
     b.freed = true
     this.#live.delete(b)
     this.#whenIdle(() => this.#release(b))
+  }
+  room(): number {
+    return Math.max(0, Math.min(this.memory - this.#held, this.engine.available()))
+  }
+  /** Drops the WebAssembly heap and its workers if no buffer and no program is left; the next allocation opens others. */
+  async rest(): Promise<void> {
+    await Promise.all([this.#copies, this.#runs])
+    await this.#releases
+    if (this.#closing || this.#live.size > 0 || this.#copies || this.#entry || this.#running.size > 0) return
+    this.#dropScratch()
+    await this.engine.rest?.()
   }
 
   /**
@@ -181,7 +194,7 @@ export class CpuDevice implements Device {
   #take(bytes: number): { address: number; dirty: number } {
     const block = this.#held + bytes <= this.memory ? this.engine.alloc(bytes) : undefined
     if (!block) {
-      const available = Math.max(0, Math.min(this.memory - this.#held, this.engine.available()))
+      const available = this.room()
       throw new AttuneError('ERR_OOM', `${this.name}: ${bytes} bytes wanted, ${available} available`, { wanted: bytes, available })
     }
     this.#held += bytes
@@ -194,7 +207,7 @@ export class CpuDevice implements Device {
   }
   #whenIdle(f: () => void): void {
     if (this.#running.size === 0 && !this.#copies && !this.#entry) f()
-    else void Promise.all([this.#copies, this.#runs]).then(f)
+    else this.#releases = Promise.all([this.#copies, this.#runs, this.#releases]).then(f)
   }
 
   /** Whether a copy of this size may be made right now. */
@@ -272,8 +285,15 @@ export class CpuDevice implements Device {
       this.#release(b)
     }
     this.#live.clear()
-    if (this.#scratch.bytes > 0) this.engine.free(this.#scratch.address, this.#scratch.bytes)
+    this.#dropScratch()
     await this.engine.close()
+  }
+  #dropScratch(): void {
+    const { address, bytes } = this.#scratch
+    if (bytes === 0) return
+    this.engine.free(address, bytes)
+    this.#held -= bytes
+    this.#scratch = { address: 0, bytes: 0, each: 0 }
   }
 }
 

@@ -22,6 +22,8 @@ export interface Engine {
   abort(job: number): void
   /** Read-only memory over a file's bytes, shared with the page cache; absent where a file must be read instead. */
   map?(path: string, offset: number, bytes: number): { readonly address: number; unmap(): void }
+  /** Gives memory and threads back while nothing is allocated or running; the next call brings them back. */
+  rest?(): Promise<void>
   /** Ends the threads. Nothing is running any more. */
   close(): Promise<void>
 }

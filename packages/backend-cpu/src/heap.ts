@@ -50,7 +50,11 @@ export class Heap {
 
   /** Bytes free inside the range as it is. */
   get unused(): number {
-    return this.#free.reduce((sum, b) => sum + b.size, 0) + this.#end - this.#fresh
+    return this.reusable + this.#end - this.#fresh
+  }
+  /** Those that were in use before. */
+  get reusable(): number {
+    return this.#free.reduce((sum, b) => sum + b.size, 0)
   }
 
   /** A block that ends in fresh memory; it begins with the last free block where that one borders on it. */

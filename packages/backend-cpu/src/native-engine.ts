@@ -1,4 +1,5 @@
 import type { Engine } from './engine.ts'
+import { freeMemory } from './free-memory.ts'
 
 /** native/addon.cpp */
 interface Addon {
@@ -65,8 +66,6 @@ export async function nativeEngine(isa: string, threads: number): Promise<Engine
     if (running.size === 0) addon.hold(pool, 0)
     ended?.(status !== 0)
   })
-  const os = await import(/* @vite-ignore */ nodeModule('os'))
-  const available = (): number => (process as { availableMemory?(): number }).availableMemory?.() ?? os.freemem()
   return {
     kind: 'native',
     isa,
@@ -74,9 +73,9 @@ export async function nativeEngine(isa: string, threads: number): Promise<Engine
     threads: addon.threads(pool),
     kernels: isas[index].kernels,
     maxBufferBytes: 2 ** 47,
-    available,
+    available: freeMemory,
     alloc(bytes) {
-      if (bytes > checkFrom && bytes > available()) return undefined // the system would promise what it does not have
+      if (bytes > checkFrom && bytes > freeMemory()) return undefined // the system would promise what it does not have
       const address = addon.alloc(bytes)
       return address === 0 ? undefined : { address, dirty: 0 }
     },

@@ -30,7 +30,7 @@ export interface WorkerPlace {
   readonly pool: number
 }
 
-export async function workerRunner(wasm: WasmExports, place: WorkerPlace, threads: number, heap: Heap): Promise<Runner> {
+export function workerRunner(wasm: WasmExports, place: WorkerPlace, threads: number, heap: Heap): Runner {
   const running = new Map<number, Ended>()
   let lost: Error | undefined
   let leader: Thread | undefined
@@ -55,7 +55,7 @@ export async function workerRunner(wasm: WasmExports, place: WorkerPlace, thread
     }
     return startThread({ ...place, stack, me }, heard, error => working && failed(error))
   }
-  const workers = await Promise.all(Array.from({ length: threads }, (_, me) => start(me)))
+  const workers = Array.from({ length: threads }, (_, me) => start(me))
   leader = workers[0]
   return {
     submit(job, f) {

@@ -1,5 +1,3 @@
-import { nodeModule } from './native-engine.ts'
-
 /** A worker of the pool, alike in Node and in browsers. */
 export interface Thread {
   /** Whether the process stays alive for its sake (Node). */
@@ -17,9 +15,9 @@ export interface ThreadStart {
 }
 
 /** Starts worker/worker.js. `heard` gets what it posts, `failed` its death. */
-export async function startThread(start: ThreadStart, heard: (message: any) => void, failed: (error: Error) => void): Promise<Thread> {
+export function startThread(start: ThreadStart, heard: (message: any) => void, failed: (error: Error) => void): Thread {
   if (typeof process === 'object' && process.versions?.node !== undefined) {
-    const { Worker } = await import(/* @vite-ignore */ nodeModule('worker_threads'))
+    const { Worker } = process.getBuiltinModule('worker_threads')
     const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { workerData: start, execArgv: [] })
     worker.on('message', heard)
     worker.on('error', failed)

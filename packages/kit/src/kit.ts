@@ -2,7 +2,7 @@ import { isVariant, type Variant } from '@attune/attention'
 import type { CacheManager } from '@attune/cache'
 import type { TokenizerLike } from '@attune/generate'
 import type { ModelDefinition, RunnerOptions } from '@attune/models'
-import { type LoadOptions, type Model, modelFrom, uploadWeights } from '@attune/models'
+import { assertRoom, type LoadOptions, type Model, modelFrom, uploadWeights } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { LoadedModel } from './loaded-model.ts'
@@ -20,6 +20,8 @@ export interface KitOptions {
 }
 export interface OpenOptions {
   readonly signal?: AbortSignal
+  /** Told of a model by its headers before its weights are downloaded; what it throws stops that. */
+  readonly check?: (headers: Checkpoint) => void | Promise<void>
   readonly onEvent?: (event: { readonly kind: string; readonly message: string; readonly done?: number; readonly total?: number }) => void
 }
 
@@ -70,12 +72,22 @@ export class Kit {
     return (await this.options.restore?.(checkpoint, model)) ?? model
   }
 
-  /** Opens, binds and uploads a model. */
+  /** Opens, binds and uploads a model. One that does not fit on the device is refused by its headers: `ERR_OOM`. */
   async load(ref: string | Checkpoint, options: LoadModelOptions = {}): Promise<LoadedModel> {
-    const checkpoint = await this.open(ref, options)
-    const loaded = this.wrap(await this.model(checkpoint, options), checkpoint, options)
-    await uploadWeights(loaded.model, loaded.device, options)
-    return loaded
+    const { signal, onEvent } = options
+    const check = async (headers: Checkpoint) => {
+      await options.check?.(headers)
+      assertRoom(await this.model(headers, options), this.device(options.device))
+    }
+    const checkpoint = await this.open(ref, { signal, onEvent, check })
+    try {
+      const loaded = this.wrap(await this.model(checkpoint, options), checkpoint, options)
+      await uploadWeights(loaded.model, loaded.device, options)
+      return loaded
+    } catch (error) {
+      if (checkpoint !== ref) await checkpoint.close()
+      throw error
+    }
   }
 
   /** A loaded model around a Spec and weights that are already there, such as a conversion's result. */

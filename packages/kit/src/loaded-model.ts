@@ -78,7 +78,7 @@ export class LoadedModel {
   cost(context = 0): Cost {
     return cost(this.model.spec, this.model.variants, { kv: this.runner.kv, context })
   }
-  /** Frees caches and those weights that none of `keep` shares. */
+  /** Frees caches and those weights that none of `keep` shares; with a device's last model also what the device holds for itself. */
   async dispose(keep: readonly LoadedModel[] = []): Promise<void> {
     await this.runner.dispose()
     await releaseWeights(
@@ -86,5 +86,6 @@ export class LoadedModel {
       this.device,
       keep.map(k => k.model),
     )
+    await this.device.rest?.()
   }
 }

@@ -18,7 +18,7 @@ export { decoderLayer, type LayerResult, layerParams, type StreamSpec, type Vari
 export { llama } from './llama.ts'
 export { mamba2 } from './mamba2.ts'
 export { minimax } from './minimax.ts'
-export { encoderFrom, type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
+export { assertRoom, encoderFrom, type Model, modelFrom, releaseWeights, uploadWeights } from './model.ts'
 export { filesFromValues, type LoadOptions, valuesFromFiles } from './model-files.ts'
 export { modernbert } from './modernbert.ts'
 export { allLogits, hiddenStates, lastLogits, noOutput } from './probes.ts'

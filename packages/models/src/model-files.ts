@@ -4,6 +4,7 @@ import {
   type Assignment,
   type Checkpoint,
   decode,
+  floatPieces,
   floats,
   hollow,
   type Layout,
@@ -132,10 +133,24 @@ function constantsOf(
       )
     const plain = a.steps.length === 0 ? entries[0] : undefined
     const storage = kept(dtype, shape, mode)
+    if (!plain) {
+      const made = async () => (await read()).get(name)!
+      if (storage) return [name, new Constant(storage, shape, async () => (await made()).bytes, at.tensor)]
+      return [name, new Constant('f32', shape, async () => bytesOfFloats(floatsOf(await made())), at.tensor)]
+    }
     if (storage)
-      return [name, new Constant(storage, shape, async () => (plain ? plain.read() : (await read()).get(name)!.bytes), at.tensor)]
-    const decoded = async (): Promise<Float32Array> => (plain ? floats(plain) : floatsOf((await read()).get(name)!))
-    return [name, new Constant('f32', shape, async () => bytesOfFloats(await decoded()), at.tensor)]
+      return [
+        name,
+        new Constant(
+          storage,
+          shape,
+          () => plain.read(),
+          at.tensor,
+          signal => plain.pieces(signal),
+        ),
+      ]
+    const decoded = async () => bytesOfFloats(await floats(plain))
+    return [name, new Constant('f32', shape, decoded, at.tensor, signal => decodedPieces(plain, signal))]
   })
 }
 
@@ -152,6 +167,10 @@ function floatsOf({ dtype, shape, bytes }: { dtype: TensorEntry['dtype']; shape:
   return out
 }
 const bytesOfFloats = (f: Float32Array): Uint8Array => new Uint8Array(f.buffer, f.byteOffset, f.byteLength)
+
+async function* decodedPieces(entry: TensorEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const values of floatPieces(entry, { signal })) yield bytesOfFloats(values)
+}
 
 /** Runs once for those who ask while the result is still in memory: the parts of one tensor are usually read one after the other. */
 function shared<T extends object>(make: () => Promise<T>): () => Promise<T> {

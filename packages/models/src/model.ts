@@ -1,5 +1,5 @@
 import type { ParamValues } from '@attune/nn'
-import { AttuneError, type Device } from '@attune/tensor'
+import { AttuneError, type Constant, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { decoderParams } from './decoder.ts'
 import type { EncoderDefinition, ModelDefinition } from './definition.ts'
@@ -35,18 +35,40 @@ export function encoderFrom(
   return { spec, values, variants }
 }
 
-/** Uploads every weight; later steps only bind them. */
+const constantsOf = ({ values }: Pick<Model, 'values'>): Set<Constant> =>
+  new Set([...values.values()].flatMap(v => (v.bias ? [v.weight, v.bias] : [v.weight])))
+const bytesOf = (constants: Iterable<Constant>): number => [...constants].reduce((n, c) => n + c.byteLength, 0)
+
+/** Refuses weights that the device has no room for, by their headers alone: `ERR_OOM` with the bytes needed and available. */
+export function assertRoom(model: Pick<Model, 'values'>, device: Device): void {
+  const missing = [...constantsOf(model)].filter(c => !c.isOn(device))
+  const needed = bytesOf(missing)
+  const available = device.room?.() ?? Number.POSITIVE_INFINITY
+  if (needed > available)
+    throw new AttuneError('ERR_OOM', `the weights need ${needed} bytes, ${device.name} has ${available} available`, { needed, available })
+  const { maxBufferBytes } = device.limits
+  const large = missing.find(c => c.byteLength > maxBufferBytes)
+  if (large)
+    throw new AttuneError(
+      'ERR_OOM',
+      `${large.name} needs ${large.byteLength} bytes, ${device.name} has at most ${maxBufferBytes} available for one tensor`,
+      { tensor: large.name, needed: large.byteLength, available: maxBufferBytes },
+    )
+}
+
+/** Uploads every weight; later steps only bind them. Errors: `ERR_OOM` before anything is read, `ERR_ABORTED`. */
 export async function uploadWeights(
   model: Pick<Model, 'values'>,
   device: Device,
   options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
 ): Promise<void> {
-  const all = new Set([...model.values.values()].flatMap(v => (v.bias ? [v.weight, v.bias] : [v.weight])))
-  const total = [...all].reduce((n, c) => n + c.byteLength, 0)
+  assertRoom(model, device)
+  const all = constantsOf(model)
+  const total = bytesOf(all)
   let done = 0
   for (const c of all) {
     if (options.signal?.aborted) throw new AttuneError('ERR_ABORTED', 'loading was aborted', {}, options.signal.reason)
-    await c.on(device)
+    await c.on(device, options.signal)
     done += c.byteLength
     options.onProgress?.(done, total)
   }
@@ -58,6 +80,6 @@ export async function releaseWeights(
   device: Device,
   keep: readonly Pick<Model, 'values'>[] = [],
 ): Promise<void> {
-  const kept = new Set(keep.flatMap(m => [...m.values.values()].flatMap(v => [v.weight, v.bias])))
-  for (const { weight, bias } of model.values.values()) for (const c of [weight, bias]) if (c && !kept.has(c)) await c.release(device)
+  const kept = new Set(keep.flatMap(m => [...constantsOf(m)]))
+  for (const c of constantsOf(model)) if (!kept.has(c)) await c.release(device)
 }

@@ -85,9 +85,13 @@ export interface Device {
   /** Zero-filled memory, 64-byte aligned. Throws ERR_OOM naming bytes wanted and available. */
   alloc(bytes: number): DeviceBuffer
   free(buffer: DeviceBuffer): void
+  /** Bytes that could still be allocated, where the device knows. */
+  room?(): number
   write(buffer: DeviceBuffer, bytes: Uint8Array, offset?: number): Promise<void>
   read(buffer: DeviceBuffer, offset: number, bytes: number): Promise<Uint8Array>
   load(program: Program): Promise<Executable>
+  /** Gives back what the device itself holds (heap, threads) if nothing is allocated; whatever comes next brings it back. */
+  rest?(): Promise<void>
   /** Frees everything, joins threads and workers. */
   close(): Promise<void>
 }

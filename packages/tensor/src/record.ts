@@ -2,7 +2,7 @@ import { AttuneError } from '@attune/expr'
 import { Arena } from './arena.ts'
 import { Breath } from './breath.ts'
 import { checked } from './check.ts'
-import type { Constant } from './constant.ts'
+import type { Borrowed, Constant } from './constant.ts'
 import type { Dense, Device, DeviceBuffer, Executable, SlotView } from './device.ts'
 import { bytesOf, isCodec, itemBytes } from './dtype.ts'
 import { readDense } from './host-loops.ts'
@@ -47,12 +47,25 @@ export async function record(device: Device, graph: Graph, { arena = new Arena(d
   for (const _ of lowering.steps(roots)) await breath.pause()
   await breath.turn()
   const arenaBytes = lowering.finish(outputs)
-  const constants = await Promise.all(lowering.slots.map(s => (s.leaf?.kind === 'constant' ? s.leaf.constant.on(device) : undefined)))
+  const constants = await borrowed(device, lowering)
   const lengths = [...lowering.lengths.values()]
   await breath.turn()
   const program = { launches: lowering.launches, lengths, slots: lowering.slots.length, growing: growingSlots(lowering.slots) }
-  const executable = check ? await checked(device, program, lowering.made) : await device.load(program)
+  const executable = await (check ? checked(device, program, lowering.made) : device.load(program)).catch(error => {
+    for (const c of constants) c?.giveBack()
+    throw error
+  })
   return new Recording(device, executable, lowering, graph.outputs, lengths, constants, arena, arenaBytes)
+}
+
+/** The copies of the constants that a program binds, by slot. */
+async function borrowed(device: Device, { slots }: Lowering): Promise<(Borrowed | undefined)[]> {
+  const asked = await Promise.allSettled(slots.map(s => (s.leaf?.kind === 'constant' ? s.leaf.constant.borrow(device) : undefined)))
+  const failed = asked.find(a => a.status === 'rejected')
+  const got = asked.map(a => (a.status === 'fulfilled' ? a.value : undefined))
+  if (!failed) return got
+  for (const c of got) c?.giveBack()
+  throw failed.reason
 }
 
 /** A recorded step: replayed with new lengths, inputs and states; no graph is built again. */
@@ -60,6 +73,7 @@ export class Recording {
   readonly #slots: SlotView[]
   readonly #inputs = new Map<string, { storage: Storage; own?: DeviceBuffer }>()
   readonly #states = new Map<string, Storage>()
+  readonly #constants: (Borrowed | undefined)[]
   readonly #executable: Executable
   readonly #outputs: ReadonlyMap<string, { tensor: Tensor; storage: Storage }>
   readonly #lengths: readonly Length[]
@@ -74,7 +88,7 @@ export class Recording {
     lowering: Lowering,
     outputs: Graph['outputs'],
     lengths: readonly Length[],
-    constants: readonly (DeviceBuffer | undefined)[],
+    constants: readonly (Borrowed | undefined)[],
     readonly arena: Arena,
     readonly arenaBytes: number,
   ) {
@@ -83,7 +97,8 @@ export class Recording {
     this.choices = lowering.choices
     this.launches = lowering.launches.map(({ op, text }) => ({ op, text }))
     this.#outputs = new Map(Object.entries(outputs).map(([name, tensor]) => [name, { tensor, storage: lowering.storage(tensor) }]))
-    this.#slots = lowering.slots.map((_, i) => ({ buffer: constants[i]!, offset: 0 }))
+    this.#slots = constants.map(c => ({ buffer: c?.buffer as DeviceBuffer, offset: 0 })) // the others are bound by each run
+    this.#constants = [...constants]
     for (const s of lowering.slots) {
       if (s.leaf?.kind === 'input') this.#inputs.set(s.leaf.name, { storage: s })
       else if (s.leaf?.kind === 'state') this.#states.set(s.leaf.name, s)
@@ -142,6 +157,7 @@ export class Recording {
     this.#executable.dispose()
     for (const { own } of this.#inputs.values()) if (own) this.device.free(own)
     this.#inputs.clear()
+    for (const c of this.#constants.splice(0)) c?.giveBack()
   }
 
   #output(name: string): { tensor: Tensor; storage: Storage } {

@@ -18,6 +18,8 @@ export interface TensorEntry {
   readInto(target: Uint8Array, signal?: AbortSignal): Promise<void>
   /** Rows [from, to) of the first axis, as they would lie in `read()`. */
   readRows(from: number, to: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** All bytes in order, a few MiB at a time in the same memory: a piece is gone when the next is asked for. */
+  pieces(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }
 
 /** A model's files, opened: headers are read, tensors are not. */
@@ -73,8 +75,28 @@ export function tensorEntry(
       await readRows(from, to, out, signal)
       return out
     },
+    async *pieces(signal) {
+      const unit = order ? order.group * rowBytes : 1 // what is put in order is read in whole groups
+      const step = unit * Math.max(1, Math.floor(PIECE / unit))
+      const memory = step > PIECE ? new Uint8Array(step) : (idle ?? new Uint8Array(PIECE))
+      idle = undefined
+      try {
+        for (let begin = 0; begin < bytes; begin += step) {
+          const piece = memory.subarray(0, Math.min(step, bytes - begin))
+          if (order) await readRows(begin / rowBytes, (begin + piece.length) / rowBytes, piece, signal)
+          else await source.readInto(at.byteOffset + begin, piece, signal)
+          yield piece
+        }
+      } finally {
+        if (memory.length === PIECE) idle = memory
+      }
+    },
   }
 }
+
+const PIECE = 1 << 20
+/** Memory of the last tensor read in pieces, for the next: what is thrown away is collected late. */
+let idle: Uint8Array<ArrayBuffer> | undefined
 
 /** A tensor's values as f32, whole rows in pieces of about `pieceBytes` of f32, in order. */
 export async function* floatPieces(

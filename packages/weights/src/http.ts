@@ -1,67 +1,104 @@
 import { AttuneError } from '@attune/tensor'
 import { abortError, formatError } from './error.ts'
+import { type Patience, passing, patiently, retryAfter } from './retry.ts'
 import { type ByteSource, byteSource } from './source.ts'
 
-export interface HttpOptions {
+export interface HttpOptions extends Pick<Patience, 'attempts' | 'waitMs'> {
   name?: string
   headers?: Record<string, string>
   signal?: AbortSignal
   fetch?: typeof fetch
 }
 
-/** A file on a server that answers range requests; its size comes from the first answer. Errors: `ERR_NETWORK`, `ERR_NOT_FOUND`, `ERR_ABORTED`. */
+/**
+ * A file on a server that answers range requests; its size comes from the first answer. A broken connection is taken up where it broke; a
+ * file that changes meanwhile is refused. Errors: `ERR_NETWORK`, `ERR_NOT_FOUND`, `ERR_FORMAT`, `ERR_ABORTED`.
+ */
 export async function httpSource(url: string, options: HttpOptions = {}): Promise<ByteSource> {
-  const { name = url, headers = {}, fetch: get = fetch } = options
-  const request = async (offset: number, length: number, signal?: AbortSignal) => {
-    const range = `bytes=${offset}-${offset + length - 1}`
-    const answer = await ask(get, url, { headers: { ...headers, range, 'accept-encoding': 'identity' }, signal }, name)
-    const contentRange = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.headers.get('content-range') ?? '')
-    if (answer.status !== 206 || !contentRange || Number(contentRange[1]) !== offset) {
-      await answer.body?.cancel()
-      throw new AttuneError('ERR_NETWORK', `${name}: the server does not answer range requests (status ${answer.status})`, {
-        url,
-        range,
-        status: answer.status,
-      })
-    }
-    return { answer, total: Number(contentRange[3]) }
-  }
-  const first = await request(0, 1, options.signal)
-  await first.answer.arrayBuffer()
-  const size = first.total
+  const { name = url } = options
+  const patience = { attempts: options.attempts, waitMs: options.waitMs }
+  const { size, etag } = await patiently(`fetching ${name}`, () => sizeOf(url, name, options), { ...patience, signal: options.signal })
   return byteSource(name, size, async (offset, target, signal) => {
-    const { answer, total } = await request(offset, target.length, signal)
-    if (total !== size)
-      throw formatError(name, 'length', offset, `the file changed on the server: ${size} bytes before, ${total} now`, { size, total })
-    const got = await fillFrom(answer, target, signal, name)
-    if (got !== target.length)
-      throw new AttuneError('ERR_NETWORK', `${name}: ${got} of ${target.length} bytes arrived`, {
-        url,
-        offset,
-        expected: target.length,
-        got,
-      })
+    let at = 0
+    const run = async (): Promise<void> => {
+      const { answer, ...now } = await part(url, name, offset + at, target.length - at, { ...options, signal })
+      if (now.size !== size || (etag !== undefined && now.etag !== undefined && etag !== now.etag)) {
+        await answer.body?.cancel()
+        const data = { size, total: now.size, etag, now: now.etag }
+        throw formatError(name, 'length', offset, `the file changed on the server: ${size} bytes before, ${now.size} now`, data)
+      }
+      for await (const piece of piecesOf(answer, name, signal)) {
+        if (at + piece.length > target.length)
+          throw passing(`${name}: more than the ${target.length} bytes asked for came`, { url, offset })
+        target.set(piece, at)
+        at += piece.length
+      }
+      if (at < target.length)
+        throw passing(`${name}: ${at} of ${target.length} bytes arrived`, { url, offset, expected: target.length, got: at })
+    }
+    if (target.length > 0) await patiently(`fetching ${name}`, run, { ...patience, signal, progress: () => at })
   })
 }
 
-/** `fetch` with attune's errors: network failure, abort and HTTP status become `AttuneError`s. Statuses below 400 are returned. */
-export async function ask(get: typeof fetch, url: string, init: RequestInit, name: string): Promise<Response> {
+interface Part {
+  readonly answer: Response
+  /** Of the whole file. */
+  readonly size: number
+  readonly etag?: string
+}
+
+async function sizeOf(url: string, name: string, options: HttpOptions): Promise<Omit<Part, 'answer'>> {
+  const { answer, ...told } = await part(url, name, 0, 1, options)
+  await answer.body?.cancel()
+  return told
+}
+
+/** Asks for a part of a file: the answer begins at `offset`. */
+async function part(url: string, name: string, offset: number, length: number, options: HttpOptions): Promise<Part> {
+  const { headers = {}, fetch: get = fetch, signal } = options
+  const range = `bytes=${offset}-${offset + length - 1}`
+  const answer = await ask(get, url, { headers: { ...headers, range, 'accept-encoding': 'identity' }, signal }, name, [416])
+  const told = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(answer.headers.get('content-range') ?? '')
+  const size = Number(told?.[2])
+  const fits = answer.status === 206 ? Number(told?.[1]) === offset : answer.status === 416 && size <= offset
+  if (!fits) {
+    await answer.body?.cancel()
+    const data = { url, range, status: answer.status }
+    throw new AttuneError('ERR_NETWORK', `${name}: the server does not answer range requests (status ${answer.status})`, data)
+  }
+  const etag = answer.headers.get('etag') ?? undefined
+  return { answer, size, ...(etag === undefined || etag.startsWith('W/') ? {} : { etag }) }
+}
+
+/**
+ * `fetch` with attune's errors: network failure, abort and HTTP status become `AttuneError`s. Statuses below 400 and those in `fine` are
+ * returned. What may pass (no connection, 408, 429, 5xx) says so with `data.retry`.
+ */
+export async function ask(
+  get: typeof fetch,
+  url: string,
+  init: RequestInit,
+  name: string,
+  fine: readonly number[] = [],
+): Promise<Response> {
   let answer: Response
   try {
     answer = await get(url, init)
   } catch (cause) {
     if (init.signal?.aborted) throw abortError(init.signal, `fetching ${name}`)
-    throw new AttuneError('ERR_NETWORK', `${name}: ${url} could not be reached (${reasonOf(cause)})`, { url }, cause)
+    throw passing(`${name}: ${url} could not be reached (${reasonOf(cause)})`, { url }, cause)
   }
-  if (answer.status < 400) return answer
+  const { status } = answer
+  if (status < 400 || fine.includes(status)) return answer
   await answer.body?.cancel()
-  const code = answer.status === 404 || answer.status === 410 ? 'ERR_NOT_FOUND' : 'ERR_NETWORK'
   const reason = answer.headers.get('x-error-code') ?? undefined
-  throw new AttuneError(code, `${name}: ${url} answered ${answer.status}${reason ? ` (${reason})` : ''}`, {
-    url,
-    status: answer.status,
-    reason,
-  })
+  const said = answer.headers.get('x-error-message') ?? undefined
+  const wait = retryAfter(answer.headers.get('retry-after'))
+  const later = wait === undefined ? '' : `; it asks to wait ${Math.ceil(wait / 1000)} s`
+  const message = `${name}: ${url} answered ${status}${reason ? ` (${reason})` : ''}${later}`
+  const data = { url, status, reason, said }
+  if (status === 408 || status === 429 || status >= 500) throw passing(message, { ...data, retryAfter: wait })
+  throw new AttuneError(status === 404 || status === 410 ? 'ERR_NOT_FOUND' : 'ERR_NETWORK', message, data)
 }
 
 /** What lies under fetch's bare "fetch failed". */
@@ -70,26 +107,20 @@ export function reasonOf(error: unknown): string {
   return cause ? reasonOf(cause) : message || code || 'no reason given'
 }
 
-async function fillFrom(answer: Response, target: Uint8Array, signal: AbortSignal | undefined, name: string): Promise<number> {
-  let at = 0
+/** A body as it comes. Not every browser iterates a stream. */
+export async function* piecesOf(answer: Response, name: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  const reader = answer.body?.getReader()
+  if (!reader) return
   try {
-    const reader = answer.body!.getReader() // not every browser iterates a stream
-    for (let { value } = await reader.read(); value; { value } = await reader.read()) {
-      if (at + value.length > target.length) {
-        await reader.cancel()
-        return at + value.length
-      }
-      target.set(value, at)
-      at += value.length
+    for (;;) {
+      const { value } = await reader.read().catch(cause => {
+        if (signal?.aborted) throw abortError(signal, `fetching ${name}`)
+        throw passing(`${name}: the connection broke (${reasonOf(cause)})`, {}, cause)
+      })
+      if (!value) return
+      yield value
     }
-  } catch (cause) {
-    if (signal?.aborted) throw abortError(signal, `fetching ${name}`)
-    throw new AttuneError(
-      'ERR_NETWORK',
-      `${name}: the connection broke after ${at} of ${target.length} bytes`,
-      { got: at, expected: target.length },
-      cause,
-    )
+  } finally {
+    await reader.cancel().catch(() => {})
   }
-  return at
 }

@@ -1,7 +1,7 @@
 import { AttuneError } from '@attune/tensor'
 
 const BESIDE =
-  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|preprocessor_config)\.json$|^chat_template\.(jinja|json)$/
+  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|preprocessor_config|conversion)\.json$|^chat_template\.(jinja|json)$/
 const BEST_GGUF = ['Q8_0', 'Q4_1', 'Q4_0', 'F16', 'BF16', 'F32'] // small and close first
 
 /** The files of a repository that a model needs: safetensors with their JSON files, else one GGUF. Errors: `ERR_UNSUPPORTED`, `ERR_NOT_FOUND`. */
@@ -29,6 +29,12 @@ export function chooseFiles<F extends { readonly name: string }>(model: string, 
       { model, files: ggufs.map(f => f.name) },
     )
   const names = files.map(f => f.name)
+  if (names.includes('adapter_config.json'))
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${model} is an adapter, which attune does not read; merge it into its base model and save that as safetensors`,
+      { model, file: 'adapter_config.json' },
+    )
   const pickled = names.find(n => /\.(bin|pt|pth|ckpt|h5|msgpack|onnx)$/.test(n))
   if (pickled)
     throw new AttuneError(

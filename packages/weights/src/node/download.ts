@@ -2,12 +2,12 @@ import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { AttuneError } from '@attune/tensor'
-import { abortError, checkAbort } from '../error.ts'
-import { ask, reasonOf } from '../http.ts'
+import { checkAbort } from '../error.ts'
+import { ask, piecesOf } from '../http.ts'
+import { type Patience, passing, patiently } from '../retry.ts'
 
-export interface DownloadOptions {
+export interface DownloadOptions extends Pick<Patience, 'attempts' | 'waitMs'> {
   name?: string
   /** Bytes the file must have, where a listing says so. */
   size?: number
@@ -19,9 +19,6 @@ export interface DownloadOptions {
   signal?: AbortSignal
   onProgress?(loaded: number, total: number | undefined): void
   fetch?: typeof fetch
-  /** Attempts in a row that bring no byte before giving up (default 4), and the wait before the second (default 300 ms, doubled each time). */
-  attempts?: number
-  waitMs?: number
   /** Silence after which a connection counts as broken (default 30 s). */
   stallMs?: number
 }
@@ -31,30 +28,22 @@ export interface DownloadOptions {
  * Errors: `ERR_NETWORK`, `ERR_NOT_FOUND`, `ERR_FORMAT` (checksum), `ERR_ABORTED`.
  */
 export async function download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-  const { name = url, attempts = 4, waitMs = 300, signal } = options
+  const { name = url, attempts, waitMs, signal } = options
   const part = `${path}.part`
   await mkdir(dirname(path), { recursive: true })
-  let idle = 0
-  let corrupted = false
-  for (;;) {
+  const patience: Patience = { attempts, waitMs, signal, progress: () => sizeOf(part) }
+  for (let first = true; ; first = false) {
     const before = await sizeOf(part)
-    try {
-      await fetchRest(url, part, before, options)
-    } catch (error) {
-      checkAbort(signal, `downloading ${name}`)
-      idle = (await sizeOf(part)) > before ? 0 : idle + 1
-      if (!(error instanceof AttuneError) || error.data.retry !== true || idle >= attempts) throw error
-      await pause(Math.min(30_000, waitMs * 2 ** Math.max(0, idle - 1)), signal, name)
-      continue
-    }
+    await patiently(`downloading ${name}`, async () => fetchRest(url, part, await sizeOf(part), options), patience)
     const wrong = await verify(part, options)
     if (!wrong) break
     await forget(part)
-    if (corrupted || before === 0)
-      throw new AttuneError('ERR_FORMAT', `${name}: ${wrong}`, { file: name, field: 'content', offset: 0, url })
-    corrupted = true // what an earlier run left may have been damaged: once more from the start
+    // What an earlier run left may have been damaged: once more from the start.
+    if (!first || before === 0) throw new AttuneError('ERR_FORMAT', `${name}: ${wrong}`, { file: name, field: 'content', offset: 0, url })
   }
-  await rename(part, path)
+  await rename(part, path).catch(async error => {
+    if ((await sizeOf(path)) === 0 || error.code !== 'ENOENT') throw error // else another process, at the same file, was first
+  })
   await rm(etagOf(part), { force: true })
 }
 
@@ -67,10 +56,6 @@ async function forget(part: string): Promise<void> {
 
 const sizeOf = async (path: string): Promise<number> => (await stat(path).catch(() => undefined))?.size ?? 0
 
-function broken(name: string, why: string, data: Record<string, unknown>, cause?: unknown): AttuneError {
-  return new AttuneError('ERR_NETWORK', `${name}: ${why}`, { ...data, retry: true }, cause)
-}
-
 /** One request for what is missing. Returns when the file is whole; throws with `retry` where another try may help. */
 async function fetchRest(url: string, part: string, have: number, options: DownloadOptions): Promise<void> {
   const { name = url, size, headers = {}, fetch: get = fetch, stallMs = 30_000 } = options
@@ -79,52 +64,46 @@ async function fetchRest(url: string, part: string, have: number, options: Downl
     await forget(part)
     have = 0
   }
+  const etag = await readFile(etagOf(part), 'utf8').catch(() => undefined)
+  if (have > 0 && !etag && !options.sha256 && !options.gitId) have = 0 // nothing would tell whether the rest belongs to it
   const watch = watchdog(stallMs, options.signal)
   try {
-    const etag = await readFile(etagOf(part), 'utf8').catch(() => undefined)
     const range = have > 0 ? { range: `bytes=${have}-`, ...(etag ? { 'if-range': etag } : {}) } : {}
-    const answer = await request(get, url, { headers: { ...headers, ...range, 'accept-encoding': 'identity' }, signal: watch.signal }, name)
+    const init = { headers: { ...headers, ...range, 'accept-encoding': 'identity' }, signal: watch.signal }
+    const answer = await ask(get, url, init, name, [416]).catch(error => {
+      if (!watch.signal.aborted || options.signal?.aborted) throw error
+      throw passing(`${name}: ${url} did not answer in ${stallMs} ms`, { url }, error)
+    })
     if (answer.status === 416) {
       await answer.body?.cancel()
       if (answer.headers.get('content-range') === `bytes */${have}` && (size ?? have) === have) return
       await forget(part)
-      throw broken(name, `the server has no bytes from ${have} on`, { url, have })
+      throw passing(`${name}: the server has no bytes from ${have} on`, { url, have })
     }
     const { start, total } = placeOf(answer, have)
     if (start === undefined || (size !== undefined && total !== undefined && total !== size)) {
       await answer.body?.cancel()
       if (have > 0) await forget(part)
-      throw broken(name, `the server sends ${total} bytes from ${start}; ${size ?? 'the rest'} from ${have} was expected`, {
+      throw passing(`${name}: the server sends ${total} bytes from ${start}; ${size ?? 'the rest'} from ${have} was expected`, {
         url,
         start,
         total,
         size,
       })
     }
+    if (start === 0) await forget(part) // before a new etag stands beside it
     await saveEtag(part, answer.headers.get('etag'))
     const whole = size ?? total
     const got = await append(answer, part, start, whole, watch, options)
-    if (whole !== undefined && got !== whole) throw broken(name, `${got} of ${whole} bytes arrived`, { url, got, total: whole })
+    if (whole !== undefined && got !== whole) throw passing(`${name}: ${got} of ${whole} bytes arrived`, { url, got, total: whole })
   } finally {
     watch.stop()
   }
 }
 
-async function request(get: typeof fetch, url: string, init: RequestInit, name: string): Promise<Response> {
-  const answer = await get(url, init).catch(cause => {
-    throw broken(name, `${url} could not be reached (${reasonOf(cause)})`, { url }, cause)
-  })
-  if (answer.status === 416) return answer
-  if (answer.status === 429 || answer.status >= 500) {
-    await answer.body?.cancel()
-    throw broken(name, `${url} answered ${answer.status}`, { url, status: answer.status })
-  }
-  return ask(async () => answer, url, init, name)
-}
-
 /** Where an answer's bytes belong and how long the whole file is. */
 function placeOf(answer: Response, have: number): { start?: number; total?: number } {
-  const length = answer.headers.get('content-length')
+  const length = answer.headers.has('content-encoding') ? null : answer.headers.get('content-length')
   if (answer.status === 200) return { start: 0, total: length === null ? undefined : Number(length) }
   const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.headers.get('content-range') ?? '')
   if (answer.status !== 206 || !range) return {}
@@ -148,20 +127,17 @@ async function append(
   const file = await open(part, start > 0 ? 'r+' : 'w')
   let at = start
   try {
-    for await (const piece of answer.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const piece of piecesOf(answer, name, options.signal)) {
       watch.alive()
       if (whole !== undefined && at + piece.length > whole) {
         await forget(part)
-        throw broken(name, `more than the ${whole} bytes announced arrived`, { total: whole })
+        throw passing(`${name}: more than the ${whole} bytes announced arrived`, { total: whole })
       }
-      await file.write(piece, 0, piece.length, at)
+      for (let done = 0; done < piece.length; ) done += (await file.write(piece, done, piece.length - done, at + done)).bytesWritten
       at += piece.length
       onProgress?.(at, whole)
     }
     return at
-  } catch (cause) {
-    if (cause instanceof AttuneError) throw cause
-    throw broken(name, `the connection broke after ${at} bytes (${reasonOf(cause)})`, { got: at }, cause)
   } finally {
     await file.close()
   }
@@ -183,12 +159,6 @@ async function verify(part: string, { sha256, gitId, signal, name = part }: Down
   if (!gitId) return undefined
   const got = await digest(createHash('sha1').update(`blob ${await sizeOf(part)}\0`))
   return got === gitId ? undefined : `git id is ${got}, not ${gitId}`
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined, name: string): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {
-    throw abortError(signal!, `downloading ${name}`)
-  })
 }
 
 interface Watchdog {

@@ -9,6 +9,7 @@ import { cacheRoot } from './cache.ts'
 import { chooseFiles } from './choose.ts'
 import { diskFolder, fileFolder } from './folder.ts'
 import { hubFolder, parseHubRef } from './hub.ts'
+import { type HubAccess, isOffline } from './hub-settings.ts'
 import { PACKAGED_MODELS, type PackagedModel } from './packages.ts'
 import { MODEL_SOURCES, type ModelSource } from './sources.ts'
 
@@ -19,19 +20,17 @@ export type ModelEvent =
   | { readonly kind: 'progress'; readonly source: string; readonly file: string; readonly loaded: number; readonly total?: number }
   | { readonly kind: 'found'; readonly source: string; readonly model: string }
 
-export interface OpenOptions {
+export interface OpenOptions extends HubAccess {
   /** Folder to keep models in; default `ATTUNE_CACHE`, else ~/.cache/attune. */
   cache?: string
   signal?: AbortSignal
   onProgress?(event: ModelEvent): void
-  /** Default `HF_TOKEN`. */
-  token?: string
-  /** Default `HF_ENDPOINT`, else https://huggingface.co. */
-  endpoint?: string
   /** No network; default on when `HF_HUB_OFFLINE` is set. */
   offline?: boolean
   /** Read a hub model by ranges where it is, without downloading it: for looking at headers. */
   remote?: boolean
+  /** Told of a hub model by its headers alone before its weights are downloaded; what it throws stops that. */
+  check?(headers: Checkpoint): void | Promise<void>
   /** Places to look for a hub id, in order; default cache, hub, package. */
   sources?: readonly ModelSource[]
   packages?: Readonly<Record<string, PackagedModel>>
@@ -55,6 +54,7 @@ export async function locateModel(ref: string, options: OpenOptions = {}): Promi
   const info = await stat(ref).catch(() => undefined)
   if (info?.isDirectory()) return diskFolder(ref)
   if (info?.isFile()) return fileFolder(ref)
+  const offline = options.offline ?? isOffline()
   const id = ref.startsWith('package:') ? Object.keys(packages).find(k => packages[k].package === ref.slice(8)) : ref
   const hubRef = id === undefined || /^[./~]|\\/.test(ref) || /^[^:]*\.(gguf|safetensors)$/.test(ref) ? undefined : parseHubRef(id)
   if (!hubRef)
@@ -62,20 +62,21 @@ export async function locateModel(ref: string, options: OpenOptions = {}): Promi
       model: ref,
       path: resolve(ref),
     })
-  if (options.remote) {
+  if (options.remote && !offline) {
     const folder = await hubFolder(hubRef, options)
     return { ...folder, files: chooseFiles(hubRef.id, folder.files, hubRef.file) }
   }
   const sources = (options.sources ?? MODEL_SOURCES).filter(s => !ref.startsWith('package:') || s.name !== 'hub')
-  return search(hubRef, sources, { ...options, packages })
+  return search(hubRef, sources, { ...options, offline, packages })
 }
 
 async function search(
   ref: NonNullable<ReturnType<typeof parseHubRef>>,
   sources: readonly ModelSource[],
-  options: OpenOptions,
+  options: OpenOptions & { offline: boolean },
 ): Promise<Folder> {
-  const { onProgress } = options
+  const { onProgress, check } = options
+  let refused = false // by the caller: no other source is asked
   const model = ref.id
   const refusals: { source: string; why: string; error?: AttuneError }[] = []
   for (const place of sources) {
@@ -84,12 +85,18 @@ async function search(
     const context = {
       ...options,
       cache: cacheRoot(options.cache),
-      offline: options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? ''),
+      check:
+        check &&
+        (async (headers: Checkpoint) => {
+          refused = true
+          await check(headers)
+          refused = false
+        }),
       progress: (file: string, loaded: number, total: number | undefined) =>
         onProgress?.({ kind: 'progress', source, file, loaded, total }),
     }
     const found = await place.find(ref, context).catch((error: unknown) => {
-      if (error instanceof AttuneError && error.code !== 'ERR_ABORTED') return error
+      if (error instanceof AttuneError && error.code !== 'ERR_ABORTED' && !refused) return error
       throw error
     })
     if (!(found instanceof AttuneError) && typeof found !== 'string') {
