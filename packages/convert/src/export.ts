@@ -9,7 +9,7 @@ import { sha256, tensorsHash } from './hash.ts'
 export type ExportDType = 'f32' | 'f16' | 'bf16'
 
 export interface ExportOptions {
-  /** Element type of every tensor. Default: f32 for a packed source, else the source's own. */
+  /** Element type of every tensor. Default: as the source has the tensor; where it is packed, f32; where it is new, as most of the source. */
   readonly dtype?: ExportDType
   /** How the model came about, for conversion.json. */
   readonly conversion?: Pick<Conversion, 'plan' | 'report'>
@@ -72,7 +72,7 @@ export async function exportTo(
 ): Promise<ConversionRecord> {
   const { conversion, calibration, signal, maxShardBytes = 2e9, onProgress } = options
   const dtype = options.dtype ?? dtypeOf(source)
-  const form = await folderForm(model, source.config)
+  const form = await folderForm(model, source)
   const config = { ...form.config, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: DTYPES[dtype] }
   const meter = new RoundingMeter()
   const files: Record<string, string> = {} // filled likewise
@@ -96,7 +96,9 @@ export async function exportTo(
     ...(resuming ? { files } : {}),
   }
   const layout = form.model.definition.layout(form.model.spec)
-  const tensors = [...filesFromValues(layout, form.model.values)].map(([name, c]) => constantSource(name, c, dtype, meter))
+  const tensors = [...filesFromValues(layout, form.model.values)].map(([name, c]) =>
+    constantSource(name, c, options.dtype ?? ownType(source, name) ?? dtype, meter),
+  )
   const noticed = async (file: string): Promise<string | undefined> => {
     const hash = await resuming?.hash(file)
     if (hash !== undefined) files[file] = hash
@@ -141,6 +143,12 @@ function withoutTime({ seconds: _, ...report }: Conversion['report']): Conversio
 
 /** Where the source lay on this machine is nobody else's business. */
 const plainName = (name: string): string => (/^[./~]|\\|:/.test(name) ? (name.split(/[/\\]/).filter(Boolean).pop() ?? name) : name)
+
+/** The type of the source's tensor of this name, if it is one that is written. */
+function ownType({ tensors }: Checkpoint, name: string): ExportDType | undefined {
+  const own = tensors.get(name)?.dtype
+  return own === 'f32' || own === 'f16' || own === 'bf16' ? own : undefined
+}
 
 /** f32 where anything is packed; else the type of most of the source's numbers. */
 export function dtypeOf({ tensors }: Checkpoint): ExportDType {

@@ -1,5 +1,7 @@
-import type { Model } from '@attune/models'
+import { headsOf } from '@attune/attention-heads'
+import type { DecoderSpec, Model, TensorNames } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
+import type { Checkpoint } from '@attune/weights'
 import { asDeepseek } from './as-deepseek.ts'
 import { sameData, sorted } from './same-data.ts'
 import { uniform } from './uniform.ts'
@@ -12,25 +14,45 @@ export interface FolderForm {
   readonly kvHeads?: number
 }
 
-/** The first form that fits: the source's type with one number of key-value heads, or DeepSeek's. Errors: `ERR_UNSUPPORTED` with every reason. */
-export async function folderForm(model: Model, source: Readonly<Record<string, unknown>>): Promise<FolderForm> {
-  const said = model.definition.spec(source)
-  const deepseek = sameData(said, model.spec) ? 'it is the source as it was' : asDeepseek(model, source)
+type Source = Pick<Checkpoint, 'config' | 'tensors'>
+
+/**
+ * The first form that fits: the source's type as it was, with one number of key-value heads, or DeepSeek's.
+ * Errors: `ERR_UNSUPPORTED` with every reason.
+ */
+export async function folderForm(model: Model, { config, tensors }: Source): Promise<FolderForm> {
+  const said = model.definition.spec(config, tensors)
+  if (sameData(said, model.spec)) return { model, config }
+  const deepseek = asDeepseek(model, config)
   if (typeof deepseek !== 'string') return checked(deepseek)
-  try {
-    const wide = await uniform(model, said)
-    return checked({ ...wide, config: wide.kvHeads === undefined ? source : { ...source, num_key_value_heads: wide.kvHeads } })
-  } catch (error) {
-    if (!(error instanceof AttuneError) || error.code !== 'ERR_UNSUPPORTED') throw error
-    throw new AttuneError('ERR_UNSUPPORTED', `${error.message}; as a DeepSeek folder: ${deepseek}`, error.data, error)
+  const refusals: AttuneError[] = []
+  // One number for all, where the type has such a number; else as many as it has.
+  const known = kvHeadsOf(said)
+  for (const count of [undefined, ...(known === undefined ? [] : [known])]) {
+    try {
+      const wide = await uniform(model, said, count)
+      const number = wide.kvHeads === undefined || wide.kvHeads === known ? {} : { num_key_value_heads: wide.kvHeads }
+      return checked({ ...wide, config: { ...config, ...number } }, tensors)
+    } catch (error) {
+      if (!(error instanceof AttuneError) || error.code !== 'ERR_UNSUPPORTED') throw error
+      refusals.push(error)
+    }
   }
+  const [error] = refusals
+  throw new AttuneError('ERR_UNSUPPORTED', `${error.message}; as a DeepSeek folder: ${deepseek}`, error.data, error)
+}
+
+/** Key-value heads of a Spec's layers that have such, if they are as many everywhere. */
+function kvHeadsOf({ layers }: DecoderSpec): number | undefined {
+  const counts = new Set(layers.flatMap(({ attention: { variant, config } }) => headsOf(variant, config)?.kvHeads ?? []))
+  return counts.size === 1 ? [...counts][0] : undefined
 }
 
 /** Reads the config back to be sure that it says what the model is. */
-function checked(form: FolderForm): FolderForm {
+function checked(form: FolderForm, tensors?: TensorNames): FolderForm {
   const { definition, spec } = form.model
   const { type: _, ...own } = spec
-  const { type: __, ...read } = definition.spec(form.config)
+  const { type: __, ...read } = definition.spec(form.config, tensors)
   const [said, is] = [read, own].map(x => JSON.stringify(sorted(x)))
   if (said === is) return form
   throw new AttuneError('ERR_UNSUPPORTED', `a folder of type '${definition.type}' cannot say what this model's layers are`, { said, is })

@@ -8,9 +8,9 @@ import { sameData } from './same-data.ts'
 /**
  * The same model with as many key-value heads in every layer as its file format can say in one number: heads are copied (exact) until
  * contiguous equal groups of query heads read one head each, the same count in all layers, the smallest there is. Layers of another kind
- * stay, if they are what the source's config says of them.
+ * stay, if they are what the source's config says of them. With `count`, as many as that.
  */
-export async function uniform(model: Model, source: DecoderSpec): Promise<{ model: Model; kvHeads?: number }> {
+export async function uniform(model: Model, source: DecoderSpec, count?: number): Promise<{ model: Model; kvHeads?: number }> {
   const all = model.spec.layers.map((layer, i) => layoutOf(layer, i, source.layers[i]))
   const layouts = all.filter(l => l !== undefined)
   if (layouts.length === 0) return { model }
@@ -24,7 +24,7 @@ export async function uniform(model: Model, source: DecoderSpec): Promise<{ mode
     )
   const fits = (kvHeads: number) =>
     heads % kvHeads === 0 && layouts.every(l => l.map.every((g, h) => g === l.map[h - (h % (heads / kvHeads))]))
-  let kvHeads = 1
+  let kvHeads = count ?? 1
   while (!fits(kvHeads)) kvHeads++
   const groups = Array.from({ length: heads }, (_, h) => Math.floor((h * kvHeads) / heads))
   const to = kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
