@@ -21,8 +21,11 @@ export interface MlaConfig {
   readonly outBias?: boolean
   /** Multiplies scores; (nopeDim + ropeDim)^−½ by default. YaRN's mscale² belongs here. */
   readonly scale?: number
-  /** absorbed: queries go into the latent space; materialised: past keys and values are made from the latents. Same numbers, same cache. */
-  readonly mode?: 'absorbed' | 'materialised'
+  /**
+   * absorbed: queries go into the latent space; materialised: past keys and values are made from the latents. Same numbers, same cache.
+   * auto: what takes fewer products in a step of so many tokens, so prompts are materialised where heads are narrower than the latent.
+   */
+  readonly mode?: 'absorbed' | 'materialised' | 'auto'
 }
 
 /** A config with its defaults. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { cpu } from '@attune/backend-cpu'
-import { contiguous, paged, quantised, ring, turned } from '@attune/cache'
+import { type CacheManager, contiguous, paged, quantised, ring, turned } from '@attune/cache'
+import { lastLogits, Runner } from '@attune/models'
 import type { ParamValue } from '@attune/nn'
 import type { PositionSpec } from '@attune/position'
 import { AttuneError, Constant, floatToBf16, q8_0, read, reference, tensor } from '@attune/tensor'
@@ -17,7 +18,7 @@ const queryLatent = { ...config, queryLatent: 12, bias: true, outBias: true }
 const rotatedOnly = { ...config, heads: 4, nopeDim: 0, latentNorm: false, bias: true, queryBias: true }
 
 testAttention(mla, {
-  configs: [config, { ...config, mode: 'materialised' }, queryLatent, rotatedOnly, { ...config, scale: 0.3 }],
+  configs: [config, { ...config, mode: 'materialised' }, { ...config, mode: 'auto' }, queryLatent, rotatedOnly, { ...config, scale: 0.3 }],
   devices: () => opened,
 })
 testCache({ cache: contiguous(), variant: mla, config })
@@ -33,6 +34,38 @@ testCache({
   device: async () => (await opened)[0],
 })
 testCache({ cache: contiguous(), variant: mla, config: rotatedOnly, device: async () => (await opened)[0] })
+
+testCache({
+  cache: quantised({ bits: 8, group: 8, rotate: true }),
+  variant: mla,
+  config: { ...rotatedOnly, mode: 'auto' },
+  within: 1e-3,
+  device: async () => (await opened)[0],
+})
+
+describe('auto', () => {
+  const wide = { ...config, latent: 24, valueDim: 8 }
+  // Made keys save (24 · 2 − 16) / 2 products a token, and take 24 · 16 a slot: from 24 tokens on.
+  const run = (mode: MlaConfig['mode'], cache?: CacheManager) => async (tokensOfStep: number) => {
+    const runner = new Runner(tinyModel(mla, { ...wide, mode }), reference(), { cache })
+    const r = await runner.step([{ sequence: runner.open(), ids: tokens(tokensOfStep) }], lastLogits)
+    return { logits: (await r.read('logits')).data, choices: r.launches.map(l => l.op) }
+  }
+  it('makes keys and values in steps of many tokens, and only there', async () => {
+    for (const [count, mode] of [
+      [1, 'absorbed'],
+      [8, 'absorbed'],
+      [30, 'materialised'],
+    ] as const)
+      expect((await run('auto')(count)).choices).toEqual((await run(mode)(count)).choices)
+    expect((await run('absorbed')(30)).choices).not.toEqual((await run('materialised')(30)).choices)
+  })
+  it('makes none of packed rows', async () => {
+    const cache = quantised({ group: 8 })
+    expect((await run('auto', cache)(30)).choices).toEqual((await run('absorbed', cache)(30)).choices)
+    await expect(run('materialised', cache)(30)).rejects.toThrow('layer 0 cannot use the int4, values turned cache: packed rows are not given out whole') // biome-ignore format: one line
+  })
+})
 
 describe('absorbed = materialised', () => {
   it.each([config, queryLatent, rotatedOnly, { ...config, ropeDim: 0 }])('%j', async c => {

@@ -1,7 +1,7 @@
-import { attend, defineAttention, derived, type Past, rows } from '@attune/attention'
+import { attend, defineAttention, derived, type Past, rows, type Segment } from '@attune/attention'
 import { type LinearSpec, linear, type VectorSpec, vector } from '@attune/nn'
 import { concatOf, rmsNormOf } from '@attune/ops'
-import { copyOf, dense, isCodec, matmulOf, type Tensor } from '@attune/tensor'
+import { capacity, copyOf, dense, fill, isCodec, matmulOf, type Tensor } from '@attune/tensor'
 import { mlaBridges } from './bridges.ts'
 import { type MlaConfig, type MlaShape, mlaShape } from './mla-config.ts'
 
@@ -44,8 +44,9 @@ export const mla = defineAttention('mla', {
     return parts as MlaParams // which ones there are, `forward` sees by looking
   },
   state(config) {
-    const { latent, ropeDim } = mlaShape(config)
-    return { c: rows(1, latent + ropeDim, { rotary: { at: latent, dims: ropeDim } }) }
+    const { latent, ropeDim, mode } = mlaShape(config)
+    const reads = mode === 'materialised' ? (['whole'] as const) : []
+    return { c: rows(1, latent + ropeDim, { rotary: { at: latent, dims: ropeDim }, reads }) }
   },
   forward({ x, params: p, position, state, mask, score, config }) {
     const shape = mlaShape(config)
@@ -58,7 +59,7 @@ export const mla = defineAttention('mla', {
     const past = state.append({ c: concatOf(c.unsqueeze(1), turned(down.slice(1, latent, latent + rope).unsqueeze(1))) })
     const queries = { nope: q.slice(2, 0, nopeDim), rope: turned(q.slice(2, nopeDim, nopeDim + rope)) }
     const options = { mask, score, scale: shape.scale }
-    if (shape.mode === 'materialised') {
+    if (shape.mode === 'materialised' || (shape.mode === 'auto' && worthMaking(shape, past))) {
       const rows = past.dense('c').squeeze(1) // (B, S, latent + rope)
       const kv = p.kvb(rows.slice(2, 0, latent)) // (B, S, H, nope + value)
       return p.o(attend(concatOf(queries.nope, queries.rope), derived(past, 'c', materialised(rows, kv, shape)), options).out)
@@ -81,17 +82,35 @@ function perHead(weight: Tensor, { heads, nopeDim, valueDim, latent }: MlaShape)
 /** Queries (N, H, nope) as readers of latents (N, H, latent): their score with a latent is that with its key. */
 const toLatent = (q: Tensor, keys: Tensor): Tensor => (keys.shape[1] === 0 ? q : matmulOf(q.permute(1, 0, 2), keys).permute(1, 0, 2))
 
+/**
+ * Whether keys and values made of all latents cost less than queries in the latent space: per head, each pair of a token and a slot takes
+ * 2 · latent + rope products instead of nope + rope + value, and making takes latent · (nope + value) for each slot. Half the pairs of a
+ * prompt are masked. Rows in several segments are not made.
+ */
+function worthMaking({ nopeDim, valueDim, latent }: MlaShape, { tokens, more }: Past): boolean {
+  const saved = (capacity(tokens.count) / 2) * (2 * latent - nopeDim - valueDim)
+  return !more && saved > tokens.batchRows * latent * (nopeDim + valueDim)
+}
+
 /** Rows whose keys are all rotated: keys are the end of a row, values its beginning. */
-function apart(past: Past, { latent, ropeDim: rope }: MlaShape): Past {
-  const { c } = past.parts
+const apart = (past: Past, shape: MlaShape): Past => ({
+  ...past,
+  ...apartIn(past, shape),
+  more: past.more?.map(segment => apartIn(segment, shape)),
+})
+function apartIn(segment: Segment, { latent, ropeDim: rope }: MlaShape): Segment {
+  const { c } = segment.parts
   const both = <T>(x: T) => ({ k: x, v: x })
+  const wide = (q: Tensor) => concatOf(fill(0, [...q.shape.slice(0, -1), latent]), q)
   return {
-    ...past,
     parts: { k: c.slice(3, latent, latent + rope), v: c.slice(3, 0, latent) },
-    lengths: both(past.lengths.c),
-    rows: past.rows && both(past.rows.c),
-    positions: past.positions && both(past.positions.c),
-    pages: past.pages && { ...past.pages, tables: both(past.pages.tables.c) },
+    lengths: both(segment.lengths.c),
+    rows: segment.rows && both(segment.rows.c),
+    positions: segment.positions && both(segment.positions.c),
+    pages: segment.pages && { ...segment.pages, tables: both(segment.pages.tables.c) },
+    sees: segment.sees,
+    turn: segment.turn && ((_, q, heads) => segment.turn!('c', wide(q), heads).slice(2, latent, latent + rope)),
+    turnBack: segment.turnBack && ((_, y) => segment.turnBack!('c', y)),
   }
 }
 

@@ -46,8 +46,8 @@ export const lolcats = defineAttention('lolcats', {
     }
   },
   state: ({ heads, kvHeads, headDim, featureDim = headDim }) => ({
-    k: rows(kvHeads, headDim, { leaving: true, rotary: true }),
-    v: rows(kvHeads, headDim, { leaving: true }),
+    k: rows(kvHeads, headDim, { leaving: true, reads: ['by number'], rotary: true }),
+    v: rows(kvHeads, headDim, { leaving: true, reads: ['by number'] }),
     s: fold(heads, 2 * featureDim, headDim + 1),
   }),
   forward({ x, params: p, position, state, mask, score, config: { heads, kvHeads, headDim, window } }) {

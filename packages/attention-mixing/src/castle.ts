@@ -31,7 +31,7 @@ export const castle = defineAttention('castle', {
     return { q: project, k: project, v: project, lookahead, o: linear({ h, d }, { dim }) }
   },
   state({ heads, headDim }) {
-    const kept = rows(heads, headDim)
+    const kept = rows(heads, headDim, { reads: ['whole'] })
     return { k: kept, v: kept, q: kept, u: rows(heads, headDim, { rewritten: true }) }
   },
   forward({ x, params: p, position, state, mask, score, config: { heads, headDim } }) {

@@ -58,10 +58,10 @@ export const mta = defineAttention('mta', {
     }
     return parts as MtaParams
   },
-  state: ({ heads, kvHeads, headDim, queryTaps = 1 }) => ({
-    k: rows(kvHeads, headDim, { rotary: true }),
-    v: rows(kvHeads, headDim),
-    ...(queryTaps > 1 && { q: tail(queryTaps - 1, heads * headDim) }),
+  state: ({ heads, kvHeads, headDim, queryTaps }) => ({
+    k: rows(kvHeads, headDim, { rotary: true, reads: queryTaps ? ['whole', 'in order'] : ['whole'] }),
+    v: rows(kvHeads, headDim, { reads: ['whole'] }),
+    ...(queryTaps && queryTaps > 1 && { q: tail(queryTaps - 1, heads * headDim) }),
   }),
   forward({ x, params: p, position, state, mask, score, config }) {
     const { heads, kvHeads, headDim, queryTaps = 1 } = config

@@ -52,7 +52,7 @@ export const path = defineAttention('path', {
   },
   state: ({ kvHeads, headDim, taps = 3 }) => ({
     k: rows(kvHeads, headDim, { rewritten: true }),
-    v: rows(kvHeads, headDim),
+    v: rows(kvHeads, headDim, { reads: ['whole'] }),
     w: tail(taps - 1, kvHeads * headDim),
   }),
   forward({ x, params: p, position, state, mask, score, config: { heads, kvHeads, headDim } }) {

@@ -37,7 +37,10 @@ export const talkingHeads = defineAttention('talking-heads', {
   },
   state(config) {
     const { logitHeads, valueHeads } = counts(config)
-    return { k: rows(logitHeads, config.headDim, { rotary: true }), v: rows(valueHeads, config.headDim) }
+    return {
+      k: rows(logitHeads, config.headDim, { rotary: true, reads: ['whole'] }),
+      v: rows(valueHeads, config.headDim, { reads: ['whole'] }),
+    }
   },
   forward({ x, params: p, position, state, mask, score, config }) {
     const { logitHeads, valueHeads } = counts(config)

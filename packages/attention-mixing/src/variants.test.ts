@@ -1,9 +1,9 @@
 import { cpu } from '@attune/backend-cpu'
-import { contiguous, evicting, paged } from '@attune/cache'
+import { contiguous, evicting, paged, quantised, ring, think } from '@attune/cache'
 import { streamingLlm } from '@attune/cache/policies'
-import { noOutput, Runner } from '@attune/models'
+import { Runner } from '@attune/models'
 import { reference } from '@attune/tensor'
-import { testAttention, testCache, tinyModel, tokens } from '@attune/testing'
+import { testAttention, testCache, tinyModel } from '@attune/testing'
 import { afterAll, expect, it } from 'vitest'
 import { castle, mta, path, talkingHeads } from './index.ts'
 
@@ -42,13 +42,14 @@ it.each([
   ['talking-heads', talkingHeads, { dim: 24, heads: 3, headDim: 8 }],
   ['mta', mta, { ...heads, mixLogits: true }],
   ['path', path, heads],
-] as const)('%s refuses rows that a policy dropped head by head', async (_, variant, config) => {
-  const run = async (): Promise<void> => {
-    const cache = evicting(streamingLlm(), { rows: 8 })
-    const runner = new Runner(tinyModel(variant, config, variant === path ? tiny : {}), reference(), { cache })
-    const sequence = runner.open()
-    await runner.feed(sequence, tokens(20), noOutput, undefined, { settle: true })
-    await runner.step([{ sequence, ids: [1] }], noOutput)
-  }
-  await expect(run()).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' })
+  ['castle', castle, { dim: 24, heads: 3, headDim: 8 }],
+] as const)('%s: caches that drop or pack rows refuse it when they are opened', (_, variant, config) => {
+  const model = tinyModel(variant, config, variant === path || variant === castle ? tiny : {})
+  for (const cache of [evicting(streamingLlm(), { rows: 8 }), quantised(), think()])
+    expect(() => new Runner(model, reference(), { cache })).toThrow(`layer 0 cannot use the ${cache.name} cache: `)
+})
+it('mta convolves over neighbours, which a ring does not keep', () => {
+  const model = tinyModel(mta, { ...heads, queryTaps: 2, keyTaps: 3 }, { mask: { kind: 'window', size: 8 } })
+  expect(() => new Runner(model, reference(), { cache: ring() })).toThrow('runs of slots in row order')
+  expect(() => new Runner(model, reference(), {})).not.toThrow()
 })

@@ -1,6 +1,9 @@
 import type { Expr } from '@attune/expr'
 import type { Dim, Tensor } from '@attune/tensor'
 
+/** In one piece (`Past.dense`), some rows by their number (`Past.at`), or as runs of slots in row order (block lists, neighbours). */
+export type Reading = 'whole' | 'by number' | 'in order'
+
 /** One row per token: `heads` vectors of `width` numbers. */
 export interface RowsKind {
   readonly kind: 'rows'
@@ -12,6 +15,8 @@ export interface RowsKind {
   readonly rewritten: boolean
   /** Rows that leave the mask's window are folded into another state, so every one must pass by. */
   readonly leaving: boolean
+  /** How a variant reads it beside attending to all rows a mask shows: managers that cannot serve it say so when they are opened. */
+  readonly reads: readonly Reading[]
   /** Numbers [at, at + dims) of a row carry the layer's rotary position; a manager that moves rows turns them. */
   readonly rotary?: { readonly at: number; readonly dims: number }
 }
@@ -52,6 +57,7 @@ export interface RowsOptions {
   readonly axis?: 'self' | 'memory'
   readonly rewritten?: boolean
   readonly leaving?: boolean
+  readonly reads?: readonly Reading[]
   /** Numbers of a row that turn with its position; `true`: all of them. */
   readonly rotary?: true | { readonly at: number; readonly dims: number }
 }
@@ -59,7 +65,7 @@ export interface RowsOptions {
 export const rows = (
   heads: number,
   width: number,
-  { axis = 'self', rewritten = false, leaving = false, rotary }: RowsOptions = {},
+  { axis = 'self', rewritten = false, leaving = false, reads = [], rotary }: RowsOptions = {},
 ): RowsKind => ({
   kind: 'rows',
   heads,
@@ -67,6 +73,7 @@ export const rows = (
   axis,
   rewritten,
   leaving,
+  reads,
   rotary: rotary === true ? { at: 0, dims: width } : rotary,
 })
 export const pool = (heads: number, width: number, options: Pick<PoolKind, 'size' | 'stride' | 'of' | 'by'>): PoolKind => ({

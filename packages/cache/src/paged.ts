@@ -43,7 +43,7 @@ export const evicting = (policy: EvictionPolicy, budget: Budget, { page = 16, pa
       const never = kind.kind !== 'borrow' && rulesOf(kind).evict === 'never' && kind.kind === 'rows' && kind.axis === 'self'
       return never
         ? `rows that are ${kind.rewritten ? 'rewritten' : 'folded as they leave'} cannot be evicted`
-        : (pooled(kind) ?? whyNotPaged(kind) ?? packed?.why(kind, mask))
+        : (pooled(kind) ?? dropped(kind) ?? whyNotPaged(kind) ?? packed?.why(kind, mask))
     },
     // Until a prompt ends nothing is dropped.
     bytesFor: pagedBytes(checked(page), leastRows(settings)),
@@ -83,6 +83,11 @@ const pagedBytes =
 
 const pooled = (kind: StateKind): string | undefined =>
   kind.kind === 'pool' ? 'rows that are pooled stay, as their pool speaks of all of them' : undefined
+const dropped = (kind: StateKind): string | undefined => {
+  if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
+  const reading = kind.reads.find(r => r !== 'whole' || kind.heads > 1)
+  return reading && `rows of which each head drops its own are not read ${reading}`
+}
 const whyNotPaged = (kind: StateKind): string | undefined =>
   kind.kind === 'rows' && kind.axis === 'self' && kind.rewritten ? 'rewritten rows lie in one piece' : undefined
 

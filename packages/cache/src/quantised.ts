@@ -45,6 +45,7 @@ export function quantised(options: QuantisedOptions = {}): CacheManager {
     why(kind) {
       if (kind.kind === 'pool') return 'pooled blocks are made of rows as they were given'
       if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
+      if (kind.reads.length > 0) return `packed rows are not given out ${kind.reads.join(', ')}`
       if (rulesOf(kind).quantise !== 'anywhere')
         return kind.rewritten ? 'rewritten rows would be coded anew in every step' : 'rows that leave for another state must be exact'
       return kind.width % 2 === 1 && bits === 4 ? `rows of ${kind.width} numbers do not fill bytes` : undefined

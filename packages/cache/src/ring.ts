@@ -14,6 +14,7 @@ export const ring = (): SlotManager =>
       if (kind.kind === 'pool') return 'pooled rows stand beside all rows they are made of'
       if (kind.kind !== 'rows' || kind.axis === 'memory') return undefined
       if (kind.rewritten) return 'rewritten rows lie in row order'
+      if (kind.reads.includes('in order')) return 'it is read as runs of slots in row order'
       return Number.isFinite(horizon(mask).window)
         ? undefined
         : 'the mask lets a query see rows arbitrarily far back, so no row may be dropped'

@@ -26,6 +26,7 @@ export const think = ({ channels = 0.5, window = 32, recent = 32, keys = 'k' }: 
   why(kind) {
     if (kind.kind === 'pool') return 'pooled rows stand beside whole rows'
     if (kind.kind === 'borrow') return 'a reader in another layer has queries of its own'
+    if (kind.kind === 'rows' && kind.reads.length > 0) return `early and late rows are not given out ${kind.reads.join(', ')}`
     const whole = kind.kind === 'rows' && kind.axis === 'self' && rulesOf(kind).quantise === 'never'
     return whole ? 'rows that are rewritten or folded as they leave stay whole' : undefined
   },
