@@ -10,6 +10,7 @@ from transformers import CONFIG_MAPPING
 
 FILES = {
     "default-configs": ["llama", "gpt_oss", "deepseek_v2", "deepseek_v3", "qwen3_next", "mamba2", "minimax"],
+    "rope-configs": ["mistral", "qwen2", "qwen3"],
 }
 NEEDED = {"deepseek_v2": {"num_experts_per_tok": 6}}  # has no default that works
 

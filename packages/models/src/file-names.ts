@@ -24,10 +24,13 @@ export const decoderRules = [
   ignore('lm_head.weight', 'the head is the embedding table where the config ties them'),
   same('model.layers.{i}.input_layernorm', 'layers.{i}.attentionNorm'),
   same('model.layers.{i}.post_attention_layernorm', 'layers.{i}.mlpNorm'),
+  ignore('model.layers.{i}.self_attn.rotary_emb.inv_freq', 'computed from the config'),
 ]
 /** Separate projections of queries, keys, values and the output. */
 export const headsRules = (at = '{i}'): Rule[] =>
   ['q', 'k', 'v', 'o'].map(x => same(`model.layers.${at}.self_attn.${x}_proj`, `layers.${at}.attention.${x}`))
+/** Norms of queries and keys. */
+export const qkNormRules = ['q', 'k'].map(x => same(`model.layers.{i}.self_attn.${x}_norm`, `layers.{i}.attention.${x}Norm`))
 export const gatedMlpRules = ['gate', 'up', 'down'].map(x => same(`model.layers.{i}.mlp.${x}_proj`, `layers.{i}.mlp.${x}`))
 
 /** Experts that lie in files one by one, under their words for gate, up and down. */

@@ -1,5 +1,5 @@
 import { AttuneError } from '@attune/tensor'
-import { ignore, layout } from '@attune/weights'
+import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
@@ -46,11 +46,5 @@ export const llama: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () =>
-    layout([
-      ...decoderRules,
-      ...headsRules(),
-      ...gatedMlpRules,
-      ignore('model.layers.{i}.self_attn.rotary_emb.inv_freq', 'computed from the config'),
-    ]),
+  layout: () => layout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
 }

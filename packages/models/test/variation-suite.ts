@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { Variant } from '@attune/attention'
 import { cpu } from '@attune/backend-cpu'
 import { type Device, reference } from '@attune/tensor'
@@ -45,6 +46,12 @@ export function variationSuite(names: readonly string[], definitions: readonly M
       }
       await runner.dispose()
       await checkpoint.close()
+    })
+    it('says the same in the style of transformers 4, where it has one', async () => {
+      const told = async (file: string) => JSON.parse(await readFile(`${path}/${file}`, 'utf8'))
+      const config = await told('config.json')
+      const { spec } = definitions.find(d => d.type === config.model_type)!
+      expect(spec(await told('config.legacy.json').catch(() => config))).toEqual(spec(config))
     })
     it('is written as it was read', async () => {
       const { checkpoint, model } = await load()
