@@ -22,7 +22,21 @@ import {
 } from '@attune/cache/policies'
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
-import { deepseekV2, deepseekV3, gemma2, gptNeox, gptOss, llama, mamba2 as mamba2Model, minimax, qwen3Next, t5 } from '@attune/models'
+import {
+  deepseekV2,
+  deepseekV3,
+  gemma2,
+  gptNeox,
+  gptOss,
+  llama,
+  mamba2 as mamba2Model,
+  minimax,
+  mistral,
+  qwen2,
+  qwen3,
+  qwen3Next,
+  t5,
+} from '@attune/models'
 
 /** Every attention variant that comes with attune. */
 export const attention: KitOptions['attention'] = [
@@ -64,7 +78,21 @@ export const policies: readonly EvictionPolicy[] = [
   ...[kvZip(), streamingLlm(), randomRows()],
 ]
 /** Every model type that comes with attune. */
-export const models: KitOptions['models'] = [llama, gemma2, gptNeox, gptOss, deepseekV2, deepseekV3, qwen3Next, mamba2Model, minimax, t5]
+export const models: KitOptions['models'] = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma2,
+  gptNeox,
+  gptOss,
+  deepseekV2,
+  deepseekV3,
+  qwen3Next,
+  mamba2Model,
+  minimax,
+  t5,
+]
 
 export interface AttuneOptions extends Partial<KitOptions> {
   readonly cpu?: CpuOptions
