@@ -70,7 +70,7 @@ def randomise(model):
         for name, p in model.named_parameters():
             if "A_log" in name:
                 p.copy_(1.5 * torch.rand_like(p))
-            elif "norm" in name:
+            elif "norm" in name or "ln_" in name:
                 p.add_(0.2 * torch.randn_like(p))
             elif p.dim() > 1:
                 p.copy_(torch.randn_like(p) * (1 if "embed" in name else 1.2 / p.shape[-1] ** 0.5))

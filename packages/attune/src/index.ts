@@ -23,9 +23,11 @@ import {
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import {
+  bloom,
   deepseekV2,
   deepseekV3,
   gemma2,
+  gpt2,
   gptNeox,
   gptOss,
   llama,
@@ -84,6 +86,8 @@ export const models: KitOptions['models'] = [
   qwen2,
   qwen3,
   gemma2,
+  bloom,
+  gpt2,
   gptNeox,
   gptOss,
   deepseekV2,

@@ -66,12 +66,25 @@ const HARMLESS = new Set([
 
 /** Reads config.json strictly: each key is read once or known to be harmless; what is left over is an error that names it. */
 export class ConfigReader {
+  readonly json: Json
+  readonly file: string
   readonly #left: Set<string>
-  constructor(
-    readonly json: Json,
-    readonly file = 'config.json',
-  ) {
-    this.#left = new Set(Object.keys(json).filter(k => !HARMLESS.has(k)))
+  /** Keys as the file words them, where that is an alias. */
+  readonly #written = new Map<string, string>()
+  /** `aliases` are other words for keys, as transformers' `attribute_map`. */
+  constructor(json: Json, { file = 'config.json', aliases = {} }: { file?: string; aliases?: Readonly<Record<string, string>> } = {}) {
+    this.file = file
+    const read: Record<string, unknown> = { ...json }
+    for (const [alias, key] of Object.entries(aliases)) {
+      if (!(alias in json)) continue
+      if (key in json && json[key] !== json[alias])
+        throw this.wrong(alias, `the same as '${key}' (${JSON.stringify(json[key])})`, json[alias])
+      delete read[alias]
+      read[key] = json[alias]
+      this.#written.set(key, alias)
+    }
+    this.json = read
+    this.#left = new Set(Object.keys(read).filter(k => !HARMLESS.has(k)))
   }
   raw(key: string): unknown {
     this.#left.delete(key)
@@ -161,7 +174,7 @@ export class ConfigReader {
     if (x !== supported)
       throw new AttuneError(
         'ERR_UNSUPPORTED',
-        `${this.file}: '${key}' ${JSON.stringify(x)} is not supported, only ${JSON.stringify(supported)}`,
+        `${this.file}: '${this.#name(key)}' ${JSON.stringify(x)} is not supported, only ${JSON.stringify(supported)}`,
         { [key]: x },
       )
   }
@@ -180,10 +193,13 @@ export class ConfigReader {
       )
   }
   wrong(key: string, want: string, got: unknown): AttuneError {
-    return new AttuneError('ERR_FORMAT', `${this.file}: '${key}' must be ${want}, got ${JSON.stringify(got)}`, {
+    return new AttuneError('ERR_FORMAT', `${this.file}: '${this.#name(key)}' must be ${want}, got ${JSON.stringify(got)}`, {
       file: this.file,
       key,
       value: got,
     })
+  }
+  #name(key: string): string {
+    return this.#written.get(key) ?? key
   }
 }

@@ -1,4 +1,4 @@
-import { ignore, type Rule, rule, stack } from '@attune/weights'
+import { type Ignored, ignore, type Rule, rule, split, stack, transpose } from '@attune/weights'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** A parameter with a weight and perhaps a bias, under the same words in files. */
@@ -36,3 +36,33 @@ export const gatedMlpRules = ['gate', 'up', 'down'].map(x => same(`model.layers.
 /** Experts that lie in files one by one, under their words for gate, up and down. */
 export const expertRules = (file: string, words: Readonly<Record<'gate' | 'up' | 'down', string>>): Rule[] =>
   Object.entries(words).map(([own, theirs]) => rule(`${file}.{e*}.${theirs}.weight`, `layers.{i}.mlp.experts.${own}.weight`, stack()))
+
+/** Names under a prefix that checkpoints of a model without its head leave out. */
+export const under = (prefix: string, rules: (at: string) => (Rule | Ignored)[]): (Rule | Ignored)[] => [...rules(prefix), ...rules('')]
+
+/** The output projection, which files may hold though the config ties it. */
+export const headOf = (file: string): (Rule | Ignored)[] => [
+  same(file, 'head'),
+  ignore(`${file}.weight`, 'the head is the embedding table where the config ties them'),
+]
+
+/** Buffers that old checkpoints hold. */
+export const computed = (...files: string[]): Ignored[] => files.map(file => ignore(file, 'computed from the config'))
+
+/** A projection whose file holds (in, out). */
+export const conv1d = (file: string, param: string): Rule[] => [
+  rule(`${file}.weight`, `${param}.weight`, transpose()),
+  rule(`${file}.bias`, `${param}.bias`),
+]
+
+/** Queries, keys and values of these heights in one projection of the file: once, or in each of `groups`. */
+export function fused(file: string, heights: readonly number[], { groups = 1, transposed = false } = {}): Rule[] {
+  return ['weight', 'bias'].map(part =>
+    rule(
+      `${file}.${part}`,
+      ['q', 'k', 'v'].map(x => `layers.{i}.attention.${x}.${part}`),
+      ...(transposed && part === 'weight' ? [transpose()] : []),
+      split(0, heights, groups),
+    ),
+  )
+}
