@@ -20,7 +20,9 @@ export const ring = (): SlotManager =>
         : 'the mask lets a query see rows arbitrarily far back, so no row may be dropped'
     },
     layout({ mask }, _rows, chunk) {
-      const { window, pinned } = horizon(mask)
+      const seen = horizon(mask)
+      // A layer that keeps no rows may see arbitrarily far.
+      const { window, pinned } = Number.isFinite(seen.window) ? seen : { window: 0, pinned: 0 }
       // A step writes its rows before its first query reads: that query must still find its own window, and the row that leaves it.
       const capacity = bucket(pinned + window + chunk, 16)
       const size = capacity - pinned

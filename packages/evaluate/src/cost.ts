@@ -64,7 +64,10 @@ export interface KeptOptions {
   readonly chunk?: number
 }
 
-/** Bytes allocated for the states of `batchRows` sequences. Errors: `ERR_UNSUPPORTED` for a cache whose bytes do not follow from rows alone. */
+/**
+ * Bytes allocated for the states of `batchRows` sequences that only grew: with `cache` to the byte, room for more rows included (slots by
+ * doublings from 128 rows; pages in quarter steps between such doublings; coded groups with one in 64 to spare). Errors: `ERR_UNSUPPORTED` for a cache whose bytes do not follow from rows alone.
+ */
 export function keptBytes(
   spec: DecoderSpec,
   variants: Variants,
