@@ -8,10 +8,11 @@ import { openCheckpoint } from '../open.ts'
 import { cacheRoot } from './cache.ts'
 import { chooseFiles } from './choose.ts'
 import { diskFolder, fileFolder } from './folder.ts'
-import { hubFolder, parseHubRef } from './hub.ts'
+import { type HubRef, hubFolder, parseHubRef } from './hub.ts'
 import { type HubAccess, isOffline } from './hub-settings.ts'
 import { PACKAGED_MODELS, type PackagedModel } from './packages.ts'
 import { MODEL_SOURCES, type ModelSource } from './sources.ts'
+import { hubRefOfUrl, urlFolder } from './url.ts'
 
 /** What is being done to get a model. `skip` says why a source has none; `error` is there when it failed rather than lacked it. */
 export type ModelEvent =
@@ -41,7 +42,7 @@ export interface OpenOptions extends HubAccess {
 
 /**
  * Opens a model by reference: a folder, a .gguf or .safetensors file, a hub id (`org/name`, `org/name@revision`, `org/name:file.gguf`) or
- * `package:NAME`. Headers are read, tensors are not. Errors: `ERR_NOT_FOUND`, `ERR_NETWORK`, `ERR_FORMAT`, `ERR_UNSUPPORTED`, `ERR_ABORTED`.
+ * its address, `package:NAME`, or the address of a weight file, which is read by ranges where it lies. Headers are read, tensors are not. Errors: `ERR_NOT_FOUND`, `ERR_NETWORK`, `ERR_FORMAT`, `ERR_UNSUPPORTED`, `ERR_ABORTED`.
  */
 export async function openModel(ref: string, options: OpenOptions = {}): Promise<Checkpoint> {
   return openCheckpoint(await locateModel(ref, options), options.signal)
@@ -51,12 +52,16 @@ export async function openModel(ref: string, options: OpenOptions = {}): Promise
 export async function locateModel(ref: string, options: OpenOptions = {}): Promise<Folder> {
   checkAbort(options.signal, `opening ${ref}`)
   const packages = options.packages ?? PACKAGED_MODELS
+  const offline = options.offline ?? isOffline()
   const info = await stat(ref).catch(() => undefined)
   if (info?.isDirectory()) return diskFolder(ref)
   if (info?.isFile()) return fileFolder(ref)
-  const offline = options.offline ?? isOffline()
-  const id = ref.startsWith('package:') ? Object.keys(packages).find(k => packages[k].package === ref.slice(8)) : ref
-  const hubRef = id === undefined || /^[./~]|\\/.test(ref) || /^[^:]*\.(gguf|safetensors)$/.test(ref) ? undefined : parseHubRef(id)
+  const isUrl = /^https?:\/\//.test(ref)
+  const hubRef = isUrl ? hubRefOfUrl(ref, options) : hubRefOf(ref, packages)
+  if (isUrl && !hubRef) {
+    if (offline) throw new AttuneError('ERR_NOT_FOUND', `${ref} cannot be read offline`, { model: ref })
+    return urlFolder(ref, options)
+  }
   if (!hubRef)
     throw new AttuneError('ERR_NOT_FOUND', `${ref} is no folder or file at ${resolve(ref)}, and no hub id (org/name)`, {
       model: ref,
@@ -70,11 +75,14 @@ export async function locateModel(ref: string, options: OpenOptions = {}): Promi
   return search(hubRef, sources, { ...options, offline, packages })
 }
 
-async function search(
-  ref: NonNullable<ReturnType<typeof parseHubRef>>,
-  sources: readonly ModelSource[],
-  options: OpenOptions & { offline: boolean },
-): Promise<Folder> {
+/** The repository that a hub id or the name of a package means. */
+function hubRefOf(ref: string, packages: Readonly<Record<string, PackagedModel>>): HubRef | undefined {
+  const id = ref.startsWith('package:') ? Object.keys(packages).find(k => packages[k].package === ref.slice(8)) : ref
+  const isPath = /^[./~]|\\/.test(ref) || /^[^:]*\.(gguf|safetensors)$/.test(ref)
+  return id === undefined || isPath ? undefined : parseHubRef(id)
+}
+
+async function search(ref: HubRef, sources: readonly ModelSource[], options: OpenOptions & { offline: boolean }): Promise<Folder> {
   const { onProgress, check } = options
   let refused = false // by the caller: no other source is asked
   const model = ref.id
