@@ -1,17 +1,15 @@
 import { AttuneError } from '@attune/tensor'
 import { type Checkpoint, floats, type TensorEntry, tensorEntry } from '../checkpoint.ts'
 import { formatError, show } from '../error.ts'
-import { interleavedRow } from '../layout/steps.ts'
 import type { ByteSource } from '../source.ts'
 import type { GgufArchitecture } from './architecture.ts'
-import { llama } from './llama.ts'
+import { GGUF_ARCHITECTURES } from './architectures/index.ts'
 import { Metadata } from './metadata.ts'
 import { type Gguf, type GgufTensor, readGguf } from './read.ts'
 import { ggufTokenizer } from './tokenizer.ts'
+import { undone } from './undo.ts'
 
 const MAX_FOLDED = 1 << 16
-
-export const GGUF_ARCHITECTURES: readonly GgufArchitecture[] = [llama]
 
 /** Opens a GGUF file as a checkpoint in Hugging Face names: rows in half-split rope order, packed tensors left packed. */
 export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, architectures = GGUF_ARCHITECTURES): Promise<Checkpoint> {
@@ -23,8 +21,13 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
     const tensors = new Map<string, TensorEntry>()
     for (const tensor of gguf.tensors.values()) {
       if (architecture.folded.includes(tensor.name)) continue
-      const entry = entryOf(source, tensor, architecture, config)
-      tensors.set(entry.name, entry)
+      for (const entry of entriesOf(source, tensor, architecture, config)) {
+        if (tensors.has(entry.name))
+          throw formatError(source.name, show(tensor.name), tensor.byteOffset, `a second tensor for ${show(entry.name)}`, {
+            tensor: tensor.name,
+          })
+        tensors.set(entry.name, entry)
+      }
     }
     return {
       name: source.name,
@@ -95,32 +98,18 @@ async function configOf(
   return config
 }
 
-function entryOf(source: ByteSource, tensor: GgufTensor, architecture: GgufArchitecture, config: Record<string, unknown>): TensorEntry {
-  const refuse = (why: string, data = {}) =>
-    new AttuneError('ERR_UNSUPPORTED', `${source.name}: tensor ${show(tensor.name)} ${why}`, {
-      file: source.name,
-      tensor: tensor.name,
-      ...data,
-    })
-  const { storage, name: type } = tensor.type
-  if (!storage) throw refuse(`has type ${type}, which attune does not read yet`, { type })
-  const name = huggingFaceName(tensor.name, architecture)
-  if (!name) throw refuse(`is not known to attune's ${architecture.name} reader`)
-  const { shape, byteOffset } = tensor
-  const head = architecture.interleaved(tensor.name, config)
-  if (head === undefined) return tensorEntry(source, { name, dtype: storage, shape, byteOffset })
-  if (head % 2 !== 0 || shape[0] % head !== 0) throw refuse(`has ${shape[0]} rows, not whole heads of ${head}`)
-  if (shape.length < 2 && typeof storage === 'object')
-    throw refuse(`is a ${type} vector whose values are reordered, which needs unpacked values`)
-  return tensorEntry(source, { name, dtype: storage, shape, byteOffset }, { group: head, of: row => interleavedRow(row, head) })
-}
-
-function huggingFaceName(ggufName: string, { names }: GgufArchitecture): string | undefined {
-  const parts = /^(?:blk\.(0|[1-9]\d*)\.)?([\w-]+)\.(weight|bias)$/.exec(ggufName)
-  if (!parts) return undefined
-  const [, layer, stem, kind] = parts
-  const key = layer === undefined ? stem : `blk.{i}.${stem}`
-  return Object.hasOwn(names, key) ? `${names[key].replace('{i}', layer)}.${kind}` : undefined
+function entriesOf(source: ByteSource, tensor: GgufTensor, architecture: GgufArchitecture, config: Record<string, unknown>): TensorEntry[] {
+  const parts = /^(?:blk\.(0|[1-9]\d*)\.)?([\w-]+)\.(weight|bias)$/.exec(tensor.name)
+  const [, layer, own, kind] = parts ?? []
+  const stem = layer === undefined ? own : `blk.{i}.${own}`
+  if (!parts || !Object.hasOwn(architecture.names, stem))
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${source.name}: tensor ${show(tensor.name)} is not known to attune's ${architecture.name} reader`,
+      { file: source.name, tensor: tensor.name },
+    )
+  const names = [architecture.names[stem]].flat().map(name => `${name.replace('{i}', layer)}.${kind}`)
+  return undone(source, tensor, names, architecture.change?.(stem, kind as 'weight' | 'bias', config))
 }
 
 function generationConfig(config: Record<string, unknown>): Record<string, unknown> {

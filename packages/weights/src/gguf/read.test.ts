@@ -135,8 +135,8 @@ describe('ggufCheckpoint', () => {
     [
       'a tensor type',
       metadata,
-      [...tensors, { name: 'blk.0.x.weight', dims: [256], type: 18, data: new Uint8Array(98) }],
-      /blk.0.x.weight has type IQ3_XXS/,
+      [...tensors, { name: 'blk.1.attn_v.weight', dims: [256], type: 18, data: new Uint8Array(98) }],
+      /blk.1.attn_v.weight has type IQ3_XXS/,
     ],
   ])('refuses %s it does not know, by name', async (_, meta, list, why) => {
     const error = await open(makeGguf(meta, list)).catch(e => e)

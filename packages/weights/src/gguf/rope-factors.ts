@@ -13,11 +13,21 @@ export function llama3Scaling(divisors: ArrayLike<number>, theta: number): Recor
   return scaling
 }
 
+/** The other way: one divisor per pair of a head of `headDim`. */
+export function llama3Divisors(scaling: Llama3, theta: number, headDim: number): Float32Array {
+  const half = headDim / 2
+  return Float32Array.from({ length: half }, (_, i) => divisorOf(2 * Math.PI * theta ** (i / half), scaling))
+}
+
+interface Llama3 {
+  factor: number
+  low_freq_factor: number
+  high_freq_factor: number
+  original_max_position_embeddings: number
+}
+
 /** https://github.com/meta-llama/llama-models, apply_scaling */
-function divisorOf(
-  wavelength: number,
-  s: { factor: number; low_freq_factor: number; high_freq_factor: number; original_max_position_embeddings: number },
-): number {
+function divisorOf(wavelength: number, s: Llama3): number {
   const turns = s.original_max_position_embeddings / wavelength
   if (turns > s.high_freq_factor) return 1
   if (turns < s.low_freq_factor) return s.factor
