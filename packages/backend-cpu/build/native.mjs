@@ -1,19 +1,8 @@
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { call } from './call.mjs'
 import { closure, dist, drop, hashOf, isFresh, objectFolder, put, readSources, sources } from './files.mjs'
-
-const common = ['-std=c++17', '-O3', '-fPIC', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-ffp-contract=off', '-pthread']
-
-/** Flags of each instruction set; `-ffp-contract=off`: only an explicit vfma fuses, so results do not depend on the compiler. */
-const flags = {
-  sse2: ['-msse2', '-O2'], // no processor of the last ten years runs it: half the time to compile
-  avx2: ['-mavx2', '-mfma', '-mf16c'],
-  avx512: ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni'],
-  neon: [],
-}
-const isas = { x64: ['avx512', 'avx2', 'sse2'], arm64: ['neon'] }
+import { common, isas, unitsOf } from './flags.mjs'
 
 /** Where the addon of this platform lies. */
 export const addonPath = join(dist, 'native', `${process.platform}-${process.arch}.node`)
@@ -26,18 +15,16 @@ const absencePath = `${addonPath}.missing.txt`
  * @param {{ only?: string[] }} options
  */
 export async function buildNative({ only } = {}) {
-  /** @type {string[] | undefined} */
-  const all = process.platform === 'win32' ? undefined : isas[/** @type {keyof typeof isas} */ (process.arch)]
+  const all = process.platform === 'win32' ? undefined : isas[process.arch]
   if (!all) throw new Error(`no native build for ${process.platform} ${process.arch}`)
   const sets = all.filter(isa => !only || only.includes(isa))
-  const headers = dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json'))
   const { compiler, version } = await findCompiler()
   const files = readSources()
   const target = [compiler, version, process.platform, process.arch]
-  const units = [
-    ...sets.map(isa => ({ source: 'kernels.cpp', flags: [`-DISA=${isa}`, ...flags[/** @type {keyof typeof flags} */ (isa)]] })),
-    { source: 'addon.cpp', flags: [...sets.map(isa => `-DWITH_${isa}`), `-I${join(headers, 'include')}`] },
-  ].map(unit => ({ ...unit, stamp: hashOf([...target, ...common, ...unit.flags, ...closure(files, unit.source)]) }))
+  const units = unitsOf(sets).map(unit => ({
+    ...unit,
+    stamp: hashOf([...target, ...common, '-pthread', ...unit.flags, ...closure(files, unit.source)]),
+  }))
   const stamp = hashOf(units.map(u => u.stamp))
   if (isFresh(addonPath, stamp)) return `native: ${sets.join(' ')} up to date`
   mkdirSync(objectFolder, { recursive: true })
@@ -69,7 +56,7 @@ async function compile(compiler, { source, flags, stamp }) {
   if (existsSync(object)) utimesSync(object, new Date(), new Date())
   else {
     const beside = `${object}.${process.pid}.o`
-    await call(compiler, [...common, ...flags, '-c', join(sources, source), '-o', beside])
+    await call(compiler, [...common, '-pthread', ...flags, '-c', join(sources, source), '-o', beside])
     put(object, readFileSync(beside), stamp)
     rmSync(beside)
   }
@@ -93,17 +80,4 @@ async function findCompiler() {
     if (version !== undefined) return { compiler: String(name), version: version.split('\n')[0] }
   }
   throw new Error(`no C++ compiler found (tried ${names.join(', ')})`)
-}
-
-/** @param {string} file @param {string[]} args @returns {Promise<string>} */
-function call(file, args) {
-  return new Promise((done, fail) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let out = ''
-    let error = ''
-    child.stdout.on('data', text => (out += text))
-    child.stderr.on('data', text => (error += text))
-    child.on('error', fail)
-    child.on('close', code => (code === 0 ? done(out) : fail(new Error(`${file} ${args.at(-1)}: exit code ${code}\n${error}`))))
-  })
 }

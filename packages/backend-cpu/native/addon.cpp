@@ -2,24 +2,18 @@
 // numbers; the TypeScript side checks every range before it comes here.
 #define NAPI_VERSION 8
 #include <node_api.h>
-#include <pthread.h>
-#include <time.h>
+#include <string.h>
 
 #include "cpuid.h"
 #include "memory.h"
 #include "pool.h"
-
-static double now() {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
+#include "thread.h"
 
 // A pool with its threads; the leader reports finished jobs through `done`.
 struct Native {
   Pool pool;
   napi_threadsafe_function done;
-  pthread_t threads[256];
+  Thread threads[256];
   int32_t started;
   bool stopped;
 };
@@ -40,7 +34,7 @@ static void stop_threads(Native *n) {
   if (n->stopped) return;
   n->stopped = true;
   stop(n->pool);
-  for (int32_t i = 0; i < n->started; i++) pthread_join(n->threads[i], nullptr);
+  for (int32_t i = 0; i < n->started; i++) thread_join(n->threads[i]);
 }
 static void cleanup(void *arg) { // the environment ends without close(): every job still queued is cut short
   Native *n = (Native *)arg;
@@ -102,9 +96,8 @@ static void report(napi_env env, napi_value callback, void *, void *data) {
 // open(index of the instruction set, threads, done(job, status)): pool
 static napi_value open_pool(napi_env env, napi_callback_info info) {
   Args a(env, info);
-  Native *n = nullptr;
-  if (posix_memalign((void **)&n, 64, sizeof(Native))) return nullptr;
-  memset((void *)n, 0, sizeof(Native));
+  Native *n = (Native *)memory_alloc(sizeof(Native));
+  if (!n) return nullptr;
   n->pool.kernels = instructionSets[(int)a.number(0)].kernels;
   n->pool.now = now;
   int32_t wanted = (int32_t)a.number(1);
@@ -115,12 +108,12 @@ static napi_value open_pool(napi_env env, napi_callback_info info) {
   for (int32_t i = 1; i < wanted; i++) {
     Helper *h = (Helper *)malloc(sizeof(Helper));
     *h = {n, i};
-    if (pthread_create(&n->threads[n->started], nullptr, helper_main, h) != 0) { free(h); break; }
+    if (!thread_start(n->threads[n->started], helper_main, h)) { free(h); break; }
     n->started++;
     helpers++;
   }
   n->pool.threads = helpers + 1;
-  if (pthread_create(&n->threads[n->started], nullptr, leader_main, n) != 0) {
+  if (!thread_start(n->threads[n->started], leader_main, n)) {
     stop_threads(n);
     napi_throw_error(env, nullptr, "no thread could be started");
     return nullptr;
@@ -135,7 +128,7 @@ static napi_value close_pool(napi_env env, napi_callback_info info) {
   napi_remove_env_cleanup_hook(env, cleanup, n);
   stop_threads(n);
   napi_release_threadsafe_function(n->done, napi_tsfn_release);
-  free(n);
+  memory_free(n, sizeof(Native));
   return nullptr;
 }
 // hold(pool, on): whether the process stays alive for the pool's sake
@@ -199,11 +192,11 @@ static napi_value map_file(napi_env env, napi_callback_info info) {
 }
 static napi_value unmap_file(napi_env env, napi_callback_info info) {
   Args a(env, info);
-  munmap(a.pointer<void>(0), (size_t)a.number(1));
+  memory_unmap(a.pointer<void>(0), (size_t)a.number(1));
   return nullptr;
 }
 
-extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
+extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   const struct { const char *name; napi_callback call; } functions[] = {
     {"isas", isas}, {"open", open_pool}, {"close", close_pool}, {"threads", threads}, {"hold", hold}, {"submit", submit_job},
     {"abort", abort_job}, {"alloc", alloc}, {"free", release}, {"copyIn", copy_in}, {"copyOut", copy_out}, {"zero", zero}, {"map", map_file},

@@ -1,4 +1,5 @@
-// Sleeping on a 32-bit word until another thread changes it: Linux futex, WASM atomic.wait, a parking lot elsewhere.
+// Sleeping on a 32-bit word until another thread changes it: Linux futex, WASM atomic.wait, WaitOnAddress of Windows, a parking lot
+// elsewhere.
 #pragma once
 #include <stdint.h>
 
@@ -12,6 +13,17 @@ static inline void futex_wait(uint32_t *word, uint32_t seen, int64_t ns) { __bui
 static inline void futex_wake(uint32_t *word, uint32_t n) { __builtin_wasm_memory_atomic_notify((int *)word, n); }
 static inline void cpu_pause() {}
 static inline void cpu_yield() {}
+#elif defined(_WIN32)
+#include "windows-api.h"
+static inline void futex_wait(uint32_t *word, uint32_t seen, int64_t ns) {
+  WaitOnAddress(word, &seen, sizeof(seen), ns < 0 ? INFINITE : (DWORD)((ns + 999999) / 1000000));
+}
+static inline void futex_wake(uint32_t *word, uint32_t n) {
+  if (n == 1) WakeByAddressSingle(word);
+  else WakeByAddressAll(word);
+}
+static inline void cpu_pause() { YieldProcessor(); }
+static inline void cpu_yield() { SwitchToThread(); }
 #else
 #include <limits.h>
 #include <sched.h>

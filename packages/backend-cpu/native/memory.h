@@ -1,5 +1,8 @@
-// Memory of the native device, straight from the operating system: zero-filled, resident only once touched.
+// Memory of the native device, straight from the operating system: zero-filled, aligned to 64 bytes, resident only once touched.
 #pragma once
+#if defined(_WIN32)
+#include "memory-windows.h"
+#else
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -45,3 +48,5 @@ static bool memory_map(const char *path, size_t offset, size_t bytes, Mapping &o
   close(file);
   return !error;
 }
+static void memory_unmap(void *base, size_t mapped) { munmap(base, mapped); }
+#endif

@@ -1,9 +1,10 @@
 import { AttuneError } from '@attune/tensor'
+import { firstLine, type LoadedAddon, loadAddon, nodeModule } from './addon.ts'
 import { CpuDevice } from './device.ts'
 import { bestIsa, type Doctor, missingIsas } from './doctor.ts'
 import type { Engine } from './engine.ts'
 import { kernels } from './kernels/index.ts'
-import { loadAddon, type NativeIsa, nativeEngine, nodeModule } from './native-engine.ts'
+import { nativeEngine } from './native-engine.ts'
 import { wasmEngine } from './wasm-engine.ts'
 import { canShareMemory, hasRelaxedSimd, loadWasm } from './wasm-module.ts'
 
@@ -32,12 +33,14 @@ export interface CpuOptions {
 export async function cpu(options: CpuOptions = {}): Promise<CpuDevice> {
   const { backend = 'auto', memory = Number.POSITIVE_INFINITY, onWarning } = options
   const threads = Math.max(1, Math.floor(options.threads ?? Math.min(32, await parallelism())))
-  const native: NativeIsa[] = []
   const reasons: string[] = []
+  let loaded: LoadedAddon | undefined
   let engine: Engine | undefined
   if (backend !== 'wasm') {
     try {
-      engine = await openNative(options, threads, native, reasons)
+      if (!isNode) throw new Error('a browser has no native addons')
+      loaded = await loadAddon()
+      engine = await openNative(loaded, options, threads, reasons)
     } catch (cause) {
       if (backend === 'native') throw unsupported('the native addon cannot be used', cause)
       if (isNode) {
@@ -47,21 +50,21 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuDevice> {
     }
   }
   engine ??= await openWasm(options, threads, reasons)
-  const diagnosis: Doctor = { backend: engine.kind, isa: engine.isa, threads: engine.threads, native, reasons }
+  const native = (loaded?.isas ?? []).map(({ name, built, supported }) => ({ name, built, supported }))
+  const from = engine.kind === 'native' ? { addon: loaded?.from } : {}
+  const diagnosis: Doctor = { backend: engine.kind, isa: engine.isa, threads: engine.threads, ...from, native, reasons }
   return new CpuDevice(engine, kernels, diagnosis, memory)
 }
 
 const isNode = typeof process === 'object' && process.versions?.node !== undefined
 
-async function openNative({ isa }: CpuOptions, threads: number, native: NativeIsa[], reasons: string[]): Promise<Engine> {
-  if (!isNode) throw new Error('a browser has no native addons')
-  const { isas } = await loadAddon()
-  native.push(...isas.map(({ name, built, supported }) => ({ name, built, supported })))
+async function openNative(loaded: LoadedAddon, { isa }: CpuOptions, threads: number, reasons: string[]): Promise<Engine> {
+  const { isas } = loaded
   const known = isa === undefined ? bestIsa(isas) : isas.find(i => i.name === isa)
   if (!known?.built) throw new Error(`the addon has no kernels for ${isa ?? `this processor (${isas.map(i => i.name).join(', ')})`}`)
   if (!known.supported) throw new Error(`this processor has no ${isa}`)
   if (isa === undefined) reasons.push(...missingIsas(isas).map(name => `the addon was built without ${name}, which this processor has`))
-  return nativeEngine(known.name, threads)
+  return nativeEngine(loaded, known.name, threads)
 }
 
 async function openWasm({ isa, workers }: CpuOptions, threads: number, reasons: string[]): Promise<Engine> {
@@ -81,6 +84,5 @@ async function parallelism(): Promise<number> {
   return os.availableParallelism()
 }
 
-const firstLine = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0]
 const unsupported = (message: string, cause?: unknown): AttuneError =>
   new AttuneError('ERR_UNSUPPORTED', cause === undefined ? message : `${message}: ${firstLine(cause)}`, {}, cause)

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
 import { openCpu } from '../test/devices.ts'
+import * as addon from './addon.ts'
 import { bestIsa, missingIsas } from './doctor.ts'
-import * as addon from './native-engine.ts'
 
 /** What Linux says of this processor, independently of our own CPUID reading. */
 const bestOfLinux = (): string => {
@@ -41,7 +41,7 @@ test('an instruction set asked for by name is used or refused', async () => {
 
 test('without the addon the device is WebAssembly and says so once', async () => {
   vi.resetModules()
-  vi.doMock('./native-engine.ts', async original => ({
+  vi.doMock('./addon.ts', async original => ({
     ...(await original<typeof addon>()),
     loadAddon: () => Promise.reject(new Error('Cannot find module x.node\nRequire stack: y')),
   }))
@@ -53,7 +53,7 @@ test('without the addon the device is WebAssembly and says so once', async () =>
   expect(device.doctor().reasons).toContain('no native addon: Cannot find module x.node')
   await device.close()
   await expect(cpu({ backend: 'native' })).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' })
-  vi.doUnmock('./native-engine.ts')
+  vi.doUnmock('./addon.ts')
 })
 
 test('a build without the best set is reported', () => {

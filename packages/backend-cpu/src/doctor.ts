@@ -1,10 +1,12 @@
-import type { NativeIsa } from './native-engine.ts'
+import type { NativeIsa } from './addon.ts'
 
 /** Which build of the kernels a device runs, and why. */
 export interface Doctor {
   readonly backend: 'native' | 'wasm'
   readonly isa: string
   readonly threads: number
+  /** Where the native addon in use came from: the package prebuilt for this platform, or a file. */
+  readonly addon?: string
   /** Native instruction sets, best first; empty without the addon. */
   readonly native: readonly NativeIsa[]
   /** One sentence per reason why something faster is not in use. */

@@ -1,6 +1,6 @@
 import { AttuneError } from '@attune/tensor'
+import { nodeModule } from './addon.ts'
 import type { CpuBuffer, CpuDevice } from './device.ts'
-import { nodeModule } from './native-engine.ts'
 
 const piece = 4 * 2 ** 20
 

@@ -1,52 +1,6 @@
+import { type LoadedAddon, nodeModule } from './addon.ts'
 import type { Engine } from './engine.ts'
 import { freeMemory } from './free-memory.ts'
-
-/** native/addon.cpp */
-interface Addon {
-  isas(): { name: string; built: boolean; supported: boolean; kernels: string[] }[]
-  open(isa: number, threads: number, ended: (job: number, status: number) => void): number
-  close(pool: number): void
-  threads(pool: number): number
-  hold(pool: number, on: number): void
-  submit(pool: number, job: number): void
-  abort(job: number): void
-  alloc(bytes: number): number
-  free(address: number, bytes: number): void
-  copyIn(address: number, bytes: Uint8Array): void
-  copyOut(address: number, into: Uint8Array): void
-  zero(address: number, bytes: number): void
-  map(path: string, offset: number, bytes: number): [data: number, base: number, mapped: number]
-  unmap(base: number, mapped: number): void
-}
-
-export interface NativeIsa {
-  readonly name: string
-  readonly built: boolean
-  readonly supported: boolean
-}
-
-/** Instruction sets of the addon, best first. Throws when there is no addon for this platform. */
-export async function loadAddon(): Promise<{ addon: Addon; isas: ReturnType<Addon['isas']> }> {
-  const { createRequire } = await import(/* @vite-ignore */ nodeModule('module'))
-  const { fileURLToPath } = await import(/* @vite-ignore */ nodeModule('url'))
-  const here = import.meta.url // apart from `new URL`, so that bundlers of pages do not take the addon along
-  const path = fileURLToPath(new URL(`../dist/native/${process.platform}-${process.arch}.node`, here))
-  try {
-    const addon = createRequire(import.meta.url)(path) as Addon
-    return { addon, isas: addon.isas() }
-  } catch (cause) {
-    throw new Error((await whyMissing(path)) ?? String(cause), { cause })
-  }
-}
-
-/** What build/build.mjs said when it could not build the addon. */
-async function whyMissing(path: string): Promise<string | undefined> {
-  const { readFile } = await import(/* @vite-ignore */ nodeModule('fs/promises'))
-  return readFile(`${path}.missing.txt`, 'utf8').catch(() => undefined)
-}
-
-/** Hidden from bundlers: a page never gets here. */
-export const nodeModule = (name: string): string => `node:${name}`
 
 const features: Record<string, readonly string[]> = {
   sse2: ['sse2'],
@@ -55,9 +9,8 @@ const features: Record<string, readonly string[]> = {
   neon: ['neon', 'fma'],
 }
 
-/** Opens the addon with one instruction set of `isas()`. */
-export async function nativeEngine(isa: string, threads: number): Promise<Engine> {
-  const { addon, isas } = await loadAddon()
+/** Opens the addon with one of its instruction sets. */
+export async function nativeEngine({ addon, isas }: LoadedAddon, isa: string, threads: number): Promise<Engine> {
   const index = isas.findIndex(i => i.name === isa)
   const running = new Map<number, (aborted: boolean) => void>()
   const pool = addon.open(index, threads, (job, status) => {

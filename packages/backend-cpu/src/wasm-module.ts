@@ -1,5 +1,5 @@
 import { AttuneError } from '@attune/tensor'
-import { nodeModule } from './native-engine.ts'
+import { nodeModule } from './addon.ts'
 
 export interface WasmBuild {
   readonly module: WebAssembly.Module

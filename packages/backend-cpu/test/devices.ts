@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
+import { loadAddon } from '../src/addon.ts'
 import { type CpuDevice, type CpuOptions, cpu } from '../src/index.ts'
-import { loadAddon } from '../src/native-engine.ts'
 import { hasRelaxedSimd } from '../src/wasm-module.ts'
 
 export interface Build {

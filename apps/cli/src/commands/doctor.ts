@@ -28,7 +28,7 @@ export const doctor: CliCommand = {
       return [
         `node        ${value.node} on ${value.platform} ${value.arch}, ${value.processor} × ${value.cores}`,
         `cpu device  ${found.backend}, ${found.isa}, ${found.threads} thread${found.threads > 1 ? 's' : ''}`,
-        `addon       ${isas}`,
+        `addon       ${isas}${found.addon ? `, from ${found.addon}` : ''}`,
         `gpu device  ${webgpu.name ?? `none: ${webgpu.why}`}`,
         ...found.reasons.map(r => `note        ${r}`),
         '',
