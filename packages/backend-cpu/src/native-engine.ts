@@ -1,4 +1,4 @@
-import { type LoadedAddon, nodeModule } from './addon.ts'
+import type { LoadedAddon } from './addon.ts'
 import type { Engine } from './engine.ts'
 import { freeMemory } from './free-memory.ts'
 
