@@ -15,17 +15,23 @@ export const builds: readonly Build[] = [
   { name: 'wasm on one thread', options: { backend: 'wasm', isa: 'simd128', workers: false } },
 ]
 
+/** Whether relaxed SIMD runs here, if need be once this engine's flag for it is set (Node 20). */
+export function allowRelaxedSimd(): boolean {
+  if (!hasRelaxedSimd()) setFlagsFromString('--experimental-wasm-relaxed-simd')
+  return hasRelaxedSimd()
+}
+
 /** Every instruction set that runs on this machine: kernels are compared on each. */
 export async function instructionSets(): Promise<readonly Build[]> {
   const native = await loadAddon().then(
     ({ isas }) => isas.filter(i => i.built && i.supported).map(i => i.name),
     () => [],
   )
-  if (!hasRelaxedSimd()) setFlagsFromString('--experimental-wasm-relaxed-simd') // Node 20 has it behind this flag
+  const relaxed = allowRelaxedSimd()
   return [
     ...native.map(isa => ({ name: isa, options: { backend: 'native', isa } as const })),
     { name: 'simd128', options: { backend: 'wasm', isa: 'simd128' } },
-    ...(hasRelaxedSimd() ? [{ name: 'relaxed-simd', options: { backend: 'wasm', isa: 'relaxed-simd' } as const }] : []),
+    ...(relaxed ? [{ name: 'relaxed-simd', options: { backend: 'wasm', isa: 'relaxed-simd' } as const }] : []),
   ]
 }
 
