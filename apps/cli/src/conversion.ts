@@ -57,6 +57,7 @@ export async function conversionOf(
     signal,
     ...(source ? { choose } : {}),
     onProgress: ({ layer, layers }) => context.progress.update('converting', layer, layers),
+    onMeasure: layer => context.progress.update('comparing', layer, model.spec.layers.length),
     onResume: ({ layers, folder }) => context.progress.note(`${folder}: ${layers} layers were converted before; going on from there`),
     write: {
       dtype: options.dtype,

@@ -8,6 +8,7 @@ import { type ConversionReport, kvBytesPerToken, type LayerReport } from './repo
 import { optionsFor, type Route, rotaryOf, routeOf, worse } from './route.ts'
 import type { StreamStore } from './stream.ts'
 import { type LayerForm, type Needs, type Visit, walk } from './walk.ts'
+import { windowsOf } from './windows.ts'
 
 export interface ConvertOptions {
   /** Runs the calibration; needed unless every step is exact and nothing is measured. */
@@ -69,7 +70,7 @@ export interface LayerKeeper {
 export async function carryOut(model: Model, plans: readonly Plan[], options: ConvertOptions, keeper?: LayerKeeper): Promise<Conversion[]> {
   const begin = performance.now()
   const jobs = plans.map(plan => new Job(model, plan, options.seed ?? 0, keeper))
-  const windows = { calibration: cut(options.calibration, options), heldOut: cut(options.heldOut, options) }
+  const windows = { calibration: windowsOf(options.calibration, options.window), heldOut: windowsOf(options.heldOut, options.window) }
   const layers = new Map<number, Needs>()
   for (const job of jobs)
     for (const [index, own] of job.needs()) {
@@ -232,14 +233,4 @@ async function formBy(route: Route, entry: PlanEntry, v: Visit, seed: number, fi
   const layer: LayerSpec = { ...v.layer, attention: { ...v.layer.attention, variant, config, position } }
   const others = [...v.values].filter(([path]) => !path.startsWith('attention.'))
   return { layer, values: new Map([...others, ...withPrefix(params, 'attention')]) }
-}
-
-/** Windows of equal length; a last piece shorter than two tokens is left out. */
-function cut(ids: ArrayLike<number> = [], { window = 512 }: ConvertOptions): Int32Array[] {
-  if (!Number.isInteger(window) || window < 2)
-    throw new AttuneError('ERR_ARGUMENT', `a calibration window needs at least 2 tokens, got ${window}`, { window })
-  const all = Int32Array.from(ids)
-  const out: Int32Array[] = []
-  for (let at = 0; all.length - at >= 2; at += window) out.push(all.subarray(at, at + window))
-  return out
 }

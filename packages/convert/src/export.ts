@@ -1,10 +1,11 @@
-import { filesFromValues, type Model } from '@attune/models'
+import { filesFromValues, type Model, type ModelDefinition } from '@attune/models'
 import { isCodec } from '@attune/tensor'
 import { type Checkpoint, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
 import { constantSource, type Rounding, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
 import { folderForm } from './folder-form.ts'
 import { sha256, tensorsHash } from './hash.ts'
+import type { Replayed } from './replay.ts'
 
 export type ExportDType = 'f32' | 'f16' | 'bf16'
 
@@ -41,6 +42,10 @@ export interface ConversionRecord {
   readonly kvHeadsInFiles?: number
   /** What each layer is once copies are taken out again. */
   readonly layers: readonly { readonly variant: string; readonly config: Readonly<Record<string, unknown>> }[]
+  /** Tokens that no method saw, in independent windows: what `measured` was measured on. */
+  readonly heldOut?: { readonly tokens: number; readonly window: number; readonly ids: string }
+  /** How the files, read back, differ from the source on those tokens. */
+  readonly measured?: Replayed & { readonly device: string }
   /** SHA-256 of every other file, where the folder could tell. */
   readonly files?: Readonly<Record<string, string>>
 }
@@ -51,6 +56,8 @@ export interface Resuming {
   /** What the meter had added up by the end of a weight file that is there already; undefined where it must be written. */
   finished?(file: string): unknown
   onFile?(file: string, sha256: string | undefined, state: unknown): Promise<void>
+  /** More to record about the files, once all others are written. */
+  about?(record: ConversionRecord, definition: ModelDefinition): Promise<Partial<ConversionRecord>>
 }
 
 /**
@@ -76,7 +83,7 @@ export async function exportTo(
   const config = { ...form.config, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: DTYPES[dtype] }
   const meter = new RoundingMeter()
   const files: Record<string, string> = {} // filled likewise
-  const record: ConversionRecord = {
+  const told: ConversionRecord = {
     format: CONVERSION_FORMAT,
     source: {
       name: plainName(source.name),
@@ -95,6 +102,7 @@ export async function exportTo(
     layers: model.spec.layers.map(({ attention: { variant, config } }) => ({ variant, config })),
     ...(resuming ? { files } : {}),
   }
+  let record = told
   const layout = form.model.definition.layout(form.model.spec)
   const tensors = [...filesFromValues(layout, form.model.values)].map(([name, c]) =>
     constantSource(name, c, options.dtype ?? ownType(source, name) ?? dtype, meter),
@@ -128,7 +136,10 @@ export async function exportTo(
     maxShardBytes,
     isFinished,
     signal,
-    extra: { 'conversion.json': record as unknown as Record<string, unknown> },
+    extra: async () => {
+      record = { ...told, ...(await resuming?.about?.(told, form.model.definition)) }
+      return { 'conversion.json': record as unknown as Record<string, unknown> }
+    },
     onProgress,
   })
   return { ...record, rounding: { relative: meter.relative, largest: meter.largest } }

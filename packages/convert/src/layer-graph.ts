@@ -1,6 +1,6 @@
 import type { StepTokens } from '@attune/attention'
 import { windowStates } from '@attune/cache'
-import { decoderInput, decoderLayer, type LayerResult, type LayerSpec, type Model, variantOf } from '@attune/models'
+import { decoderInput, decoderLayer, decoderOutput, type LayerResult, type LayerSpec, type Model, variantOf } from '@attune/models'
 import type { ParamValues } from '@attune/nn'
 import { type RopeSpec, ropeFrequencies } from '@attune/position'
 import {
@@ -16,6 +16,9 @@ import {
   type Tensor,
   tensor,
 } from '@attune/tensor'
+
+/** Most tokens whose logits are made at once. */
+export const HEAD_ROWS = 32
 
 export type LayerValue = keyof LayerResult
 
@@ -44,6 +47,20 @@ export class LayerRunner {
         await r.run({ lengths: { tokens: ids.length }, inputs: { ids, position }, signal: this.signal })
         await use(i, (await r.read('x')).data as Float32Array)
       }
+    })
+  }
+
+  /** Makes the output projection ready; `use` gets a function from some tokens' stream after the last layer (rows, dim) to their logits (rows, vocab). */
+  async head(use: (run: (x: Float32Array) => Promise<Float32Array>) => Promise<void>): Promise<void> {
+    const { spec, values } = this.model
+    const count = length('rows', HEAD_ROWS)
+    const logits = decoderOutput(spec, values, input('x', 'f32', [count, spec.dim]))
+    const outside = weightsOf(new Map([...values].filter(([path]) => !/^(layers|encoder)\./.test(path))))
+    await this.#recorded({ logits: copyOf(logits) }, outside, async r => {
+      await use(async x => {
+        await r.run({ lengths: { rows: x.length / spec.dim }, inputs: { x }, signal: this.signal })
+        return (await r.read('logits')).data as Float32Array
+      })
     })
   }
 

@@ -1,6 +1,6 @@
-import type { Model } from '@attune/models'
+import { type Model, type ModelDefinition, modelFrom } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
-import type { Checkpoint } from '@attune/weights'
+import { type Checkpoint, openCheckpoint } from '@attune/weights'
 import { type Conversion, type ConvertOptions, carryOut, type LayerKeeper } from './convert.ts'
 import { dryRun } from './dry-run.ts'
 import { type ConversionRecord, dtypeOf, type ExportOptions, exportTo } from './export.ts'
@@ -8,8 +8,11 @@ import { sha256 } from './hash.ts'
 import { Journal } from './journal.ts'
 import { type KeptLayer, keepLayer, keptForm } from './kept-layer.ts'
 import type { Plan } from './plan.ts'
+import { type ReplayOptions, replay } from './replay.ts'
+import { applyConversion } from './restore.ts'
 import { sorted } from './same-data.ts'
 import { sourceIdentity } from './source-identity.ts'
+import { windowsOf } from './windows.ts'
 import type { WorkFolder, WorkStream } from './work-folder.ts'
 
 /** A conversion whose finished layers lie in a folder. */
@@ -34,7 +37,8 @@ export async function convertKept(
   const work = guarded(folder)
   const { calibration = [], heldOut = [], window = 512, seed = 0, sequential = false, device, signal } = options
   const asked = { calibrationTokens: calibration.length, heldOutTokens: heldOut.length, window }
-  const walks = dryRun(model, plan, asked).calibrationTokens > 0 || heldOut.length > 1
+  const planned = dryRun(model, plan, asked)
+  const walks = planned.calibrationTokens > 0 || heldOut.length > 1
   const journal = await Journal.open(work, {
     plan: sorted(plan),
     source: await sourceIdentity(source, signal),
@@ -66,7 +70,7 @@ export async function convertKept(
     },
   }
   try {
-    if (walks) stream = await work.stream(last?.stream)
+    if (walks && planned.layers.some(l => l.layer > (last?.layer ?? -1))) stream = await work.stream(last?.stream)
     const [conversion] = await carryOut(model, [plan], { ...options, spill: stream }, keeper)
     return { ...conversion, journal, resumed: finished.length }
   } finally {
@@ -74,15 +78,23 @@ export async function convertKept(
   }
 }
 
+/** What a result is measured with once it is written. */
+export interface Measuring extends Pick<ReplayOptions, 'device' | 'onLayer'> {
+  /** The model that was converted. */
+  readonly source: Model
+  readonly heldOut: ArrayLike<number>
+  readonly window?: number
+}
+
 /** Writes a model of kept layers as `exportModel` does. Files that an earlier run finished with the same settings are taken as they are. */
 export async function exportKept(
   journal: Journal,
   model: Model,
   source: Checkpoint,
-  options: ExportOptions = {},
+  options: ExportOptions & { readonly measuring?: Measuring } = {},
 ): Promise<ConversionRecord> {
   const { work } = journal
-  const { maxShardBytes, hashes = true } = options
+  const { maxShardBytes, hashes = true, measuring } = options
   const spec = await sha256(new TextEncoder().encode(JSON.stringify(sorted(model.spec))))
   await journal.writing({ dtype: options.dtype ?? dtypeOf(source), maxShardBytes, hashes, spec })
   const finished = new Map<string, unknown>()
@@ -96,7 +108,36 @@ export async function exportKept(
     hash: file => work.hash(file, 'result'),
     finished: file => finished.get(file),
     onFile: (file, sha256, state) => journal.file({ file, sha256, state }),
+    about: async (record, definition) => (measuring ? measured(work, model, record, definition, measuring, options.signal) : {}),
   })
+}
+
+async function measured(
+  work: WorkFolder,
+  { variants }: Model,
+  record: ConversionRecord,
+  definition: ModelDefinition,
+  { source, heldOut, window = 512, device, onLayer }: Measuring,
+  signal?: AbortSignal,
+): Promise<Partial<ConversionRecord>> {
+  const windows = windowsOf(heldOut, window)
+  // What is not a sequence of layers alone cannot be run a layer at a time.
+  if (windows.length === 0 || source.spec.encoder) return {}
+  const checkpoint = await openCheckpoint(await work.written())
+  const stream = await work.stream()
+  try {
+    const conversion = JSON.parse(JSON.stringify(record)) as Record<string, unknown>
+    const made = await applyConversion({ ...checkpoint, conversion }, modelFrom(checkpoint, definition, variants))
+    const layers = record.report?.layers.map(l => l.layer) ?? []
+    const replayed = await replay(source, made, { device, windows, layers, spill: stream, signal, onLayer })
+    return {
+      heldOut: { tokens: replayed.tokens, window, ids: Array.prototype.join.call(heldOut, ' ') },
+      measured: { ...replayed, device: device.name },
+    }
+  } finally {
+    await stream.close()
+    await checkpoint.close()
+  }
 }
 
 const idsHash = (ids: ArrayLike<number>): Promise<string> => sha256(new Uint8Array(Int32Array.from(ids).buffer))
@@ -131,6 +172,7 @@ function guarded(work: WorkFolder): WorkFolder {
     open: guard(file => work.open(file)),
     hash: guard((file, where) => work.hash(file, where)),
     clear: guard(() => work.clear()),
+    written: guard(() => work.written()),
     parts: { create: create(file => work.parts.create(file)) },
     result: {
       create: create(file => work.result.create(file)),

@@ -1,4 +1,4 @@
-import type { ByteSource, OutputFolder } from '@attune/weights'
+import type { ByteSource, Folder, OutputFolder } from '@attune/weights'
 import type { StreamStore } from './stream.ts'
 
 /** Where a conversion keeps what it has finished, until the whole is there. What a call has written outlives the process once it resolves. */
@@ -17,6 +17,8 @@ export interface WorkFolder {
   stream(state?: unknown): Promise<WorkStream>
   /** The folder that becomes the result at `commit`. */
   readonly result: OutputFolder
+  /** It, to be read. */
+  written(): Promise<Folder>
   /** Removes everything in it. */
   clear(): Promise<void>
 }

@@ -87,6 +87,13 @@ export function decoderInput(spec: DecoderSpec, values: ParamValues, step: Pick<
   return embedTokens(bindParams({ embed, ...(more ? { embedding: more } : {}) }, values) as unknown as DecoderBound, step, spec)
 }
 
+/** Logits (N, vocab) of a residual stream after the last layer (N, dim), alone. */
+export function decoderOutput(spec: DecoderSpec, values: ParamValues, x: Tensor): Tensor {
+  const { layers: _, ...tree } = decoderParams({ ...spec, layers: [], encoder: undefined }, new Map())
+  const params = bindParams(tree, values) as unknown as DecoderBound
+  return logitsOf(params, params.norm ? norm(params.norm, x, spec.norm) : x, spec)
+}
+
 type DecoderBound = Bound<{ embed: EmbeddingSpec; embedding: ParamTree; head: LinearSpec; headBias: VectorSpec }> & {
   readonly norm?: BoundNorm
   readonly layers: Record<string, LayerBound>

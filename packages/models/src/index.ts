@@ -1,7 +1,7 @@
 export { bert } from './bert.ts'
 export { bloom } from './bloom.ts'
 export { ConfigReader } from './config-reader.ts'
-export { type DecoderResult, type DecoderStep, decoder, decoderInput, decoderParams } from './decoder.ts'
+export { type DecoderResult, type DecoderStep, decoder, decoderInput, decoderOutput, decoderParams } from './decoder.ts'
 export { deepseekV2 } from './deepseek_v2.ts'
 export { deepseekV3 } from './deepseek_v3.ts'
 export type { Definition, EncoderDefinition, ModelDefinition, TensorNames } from './definition.ts'

@@ -6,12 +6,17 @@ import type { TensorSource } from './tensor-source.ts'
 /** What a Hugging Face folder holds beside its tensors. */
 export type CheckpointFiles = Pick<Checkpoint, 'config' | 'tokenizerJson' | 'tokenizerConfig' | 'generationConfig' | 'chatTemplate'>
 
-/** Writes a Hugging Face folder: tensors, config.json, tokenizer files, and `extra` files. All appear together at the end, or none. */
+type Contents = Readonly<Record<string, string | Uint8Array | Readonly<Record<string, unknown>>>>
+
+/**
+ * Writes a Hugging Face folder: tensors, config.json, tokenizer files, and `extra` files, which may be made once all others are written.
+ * All appear together at the end, or none.
+ */
 export async function saveCheckpoint(
   out: OutputFolder,
   files: CheckpointFiles,
   tensors: Iterable<TensorSource>,
-  options: WriteOptions & { extra?: Readonly<Record<string, string | Uint8Array | Readonly<Record<string, unknown>>>> } = {},
+  options: WriteOptions & { extra?: Contents | (() => Promise<Contents>) } = {},
 ): Promise<void> {
   try {
     await writeSafetensors(out, tensors, options)
@@ -23,9 +28,12 @@ export async function saveCheckpoint(
       'tokenizer_config.json': tokenizerConfig,
       'generation_config.json': generationConfig,
       'chat_template.jinja': inConfig ? undefined : chatTemplate,
-      ...options.extra,
     }
-    for (const [name, content] of Object.entries(beside)) if (content !== undefined) await writeWhole(out, name, content)
+    const write = async (files: Readonly<Record<string, Contents[string] | undefined>>) => {
+      for (const [name, content] of Object.entries(files)) if (content !== undefined) await writeWhole(out, name, content)
+    }
+    await write(beside)
+    await write(typeof options.extra === 'function' ? await options.extra() : (options.extra ?? {}))
     await out.commit()
   } catch (error) {
     await out.discard()

@@ -69,6 +69,12 @@ function resultText({ report, record, points }: Made, out: string): string {
     ...(tried.length > 0 ? [table(['layers', 'perplexity', 'factor', 'KV B/token', ''], tried)] : []),
     `class               ${report.exactness}`,
     `KV bytes per token  ${before} → ${after}`,
+    ...(record.measured
+      ? [
+          `perplexity          ${record.measured.perplexity.before.toFixed(3)} → ${record.measured.perplexity.after.toFixed(3)}`,
+          `mean KL             ${fixed(record.measured.meanKl)} nats over ${record.measured.tokens} tokens`,
+        ]
+      : []),
     `written             ${out} in ${record.dtype}${record.rounding.relative > 0 ? ` (rounding error ${fixed(record.rounding.relative)})` : ''}`,
     '',
   ].join('\n')

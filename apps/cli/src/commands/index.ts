@@ -10,6 +10,20 @@ import { logits } from './logits.ts'
 import { run } from './run.ts'
 import { start } from './start.ts'
 import { variants } from './variants.ts'
+import { verify } from './verify.ts'
 
 /** Every command, in the order of the help. */
-export const commands: readonly CliCommand[] = [start, run, chat, inspect, convert, compare, evaluate, logits, explain, variants, doctor]
+export const commands: readonly CliCommand[] = [
+  start,
+  run,
+  chat,
+  inspect,
+  convert,
+  compare,
+  evaluate,
+  logits,
+  explain,
+  verify,
+  variants,
+  doctor,
+]

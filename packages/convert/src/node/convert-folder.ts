@@ -16,11 +16,15 @@ export interface ConvertFolderOptions extends Omit<ConvertOptions, 'spill' | 'on
   readonly write?: Omit<ExportOptions, 'conversion' | 'calibration' | 'signal'>
   /** `auto` (default) goes on with an unfinished conversion that is the same and refuses another, `resume` insists that there is one, `restart` throws it away. */
   readonly unfinished?: 'auto' | 'resume' | 'restart'
+  /** Whether the files are read back and compared with the source on `heldOut` (default true): layers' errors, KL and perplexity. */
+  readonly measure?: boolean
   /** Makes another conversion out of the one that was kept, such as one of fewer layers. */
   readonly choose?: (kept: KeptConversion) => Promise<Conversion>
   /** Where the work lies instead of beside the target. */
   readonly work?: WorkFolder
   onProgress?: ConvertOptions['onProgress']
+  /** The comparison is at this layer. */
+  onMeasure?(layer: number): void
   /** Called once when an earlier run's work is taken up. */
   onResume?(event: { readonly layers: number; readonly folder: string }): void
 }
@@ -43,7 +47,8 @@ export async function convertFolder(
   source: Checkpoint,
   options: ConvertFolderOptions = {},
 ): Promise<ConvertedFolder> {
-  const { write = {}, unfinished = 'auto', choose, onResume, calibration, signal, work = diskWork(path) } = options
+  const { write = {}, unfinished = 'auto', choose, onResume, calibration, heldOut, device, measure = true } = options
+  const { signal, work = diskWork(path) } = options
   if (unfinished === 'restart') await work.clear()
   const there = (await work.journal()).length > 0
   if (unfinished === 'resume' && !there)
@@ -59,7 +64,14 @@ export async function convertFolder(
     await checkTarget(path)
     const conversion = choose ? await choose(kept) : kept
     const calibrated = conversion.report.calibrationTokens > 0 ? calibration : undefined
-    const record = await exportKept(kept.journal, conversion.model, source, { ...write, conversion, calibration: calibrated, signal })
+    const record = await exportKept(kept.journal, conversion.model, source, {
+      ...write,
+      conversion,
+      calibration: calibrated,
+      measuring:
+        measure && device && heldOut ? { source: model, device, heldOut, window: options.window, onLayer: options.onMeasure } : undefined,
+      signal,
+    })
     return { record, report: conversion.report }
   } catch (error) {
     // Nothing but the name of the conversion was kept: there is nothing to go on from.

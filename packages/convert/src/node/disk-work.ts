@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { OutputFile } from '@attune/weights'
-import { fileSource } from '@attune/weights/node'
+import { diskFolder, fileSource } from '@attune/weights/node'
 import type { WorkFolder } from '../work-folder.ts'
 import { fileStream, type StreamState } from './file-stream.ts'
+import { hashFile } from './hash-file.ts'
 
 /** Weights of an earlier export, which would be read along with the new ones. */
 const WEIGHTS = /^model.*\.safetensors(\.index\.json)?$/
@@ -76,7 +76,7 @@ export function diskWork(target: string, path = workPath(target)): WorkFolder {
     async hash(file, where) {
       const name = join(placeOf(where), file)
       if (!known.has(name)) {
-        const found = await hashOf(name)
+        const found = await hashFile(name)
         if (found === undefined) return undefined
         known.set(name, found)
       }
@@ -102,6 +102,7 @@ export function diskWork(target: string, path = workPath(target)): WorkFolder {
       },
       discard: closeAll,
     },
+    written: () => diskFolder(result),
     async clear() {
       await closeAll()
       known.clear()
@@ -132,11 +133,4 @@ async function settle(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined)
   await folder?.sync().catch(() => {})
   await folder?.close()
-}
-
-async function hashOf(file: string): Promise<string | undefined> {
-  if (!(await exists(file))) return undefined
-  const hash = createHash('sha256')
-  for await (const piece of createReadStream(file)) hash.update(piece)
-  return hash.digest('hex')
 }

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { AttuneError } from '@attune/tensor'
 import type { StreamStore } from '../stream.ts'
+import { hashFile } from './hash-file.ts'
 
 /** Where a stream stands after a `turn`: enough for another process to go on with it. */
 export interface StreamState {
@@ -42,7 +41,7 @@ export async function fileStream(path: string, options: { keep?: boolean; state?
     },
     async state() {
       const file = now.file === files[0] ? 0 : 1
-      return { file, places: now.places, sha256: await hashOf(names[file], now.end) }
+      return { file, places: now.places, sha256: (await hashFile(names[file], now.end))! }
     },
     async close() {
       await Promise.all(files.map(f => f.close()))
@@ -85,14 +84,6 @@ class Placed {
 const endOf = (places: StreamState['places']): number => places.reduce((end, [at, bytes]) => Math.max(end, at + bytes), 0)
 
 async function check(file: string, { places, sha256 }: StreamState): Promise<void> {
-  const found = await hashOf(file, endOf(places)).catch(cause => {
-    throw new AttuneError('ERR_FORMAT', `${file} cannot be read: ${(cause as Error).message}`, { file }, cause)
-  })
-  if (found !== sha256) throw new AttuneError('ERR_FORMAT', `${file} is not the residual stream that the journal wrote`, { file })
-}
-
-async function hashOf(file: string, bytes: number): Promise<string> {
-  const hash = createHash('sha256')
-  if (bytes > 0) for await (const piece of createReadStream(file, { end: bytes - 1 })) hash.update(piece)
-  return hash.digest('hex')
+  if ((await hashFile(file, endOf(places))) !== sha256)
+    throw new AttuneError('ERR_FORMAT', `${file} is not the residual stream that the journal wrote; restart the conversion`, { file })
 }
