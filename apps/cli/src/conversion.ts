@@ -53,6 +53,7 @@ export async function conversionOf(
     heldOut: texts.held.flat(),
     window: texts.held[0].length,
     seed: options.seed,
+    measure: options.measure,
     unfinished: options.restart ? 'restart' : options.resume ? 'resume' : 'auto',
     signal,
     ...(source ? { choose } : {}),

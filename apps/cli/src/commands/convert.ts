@@ -25,6 +25,7 @@ export const convert: CliCommand = {
       .option('--seed <n>', 'seed of the methods that draw', positive)
       .option('--dtype <type>', 'type of the written weights: f32, f16, bf16 (default: f32 for packed sources, else as they are)')
       .option('--out <dir>', 'folder to write (default: out/NAME-converted)')
+      .option('--no-measure', 'do not run the result beside the source for KL and perplexity')
       .option('--resume', 'go on with the unfinished conversion to the same folder; without this flag too, if it is the same one', false)
       .option('--restart', 'throw an unfinished conversion to the same folder away', false)
       .option('--dry-run', 'print cost and expected class, write nothing', false)
