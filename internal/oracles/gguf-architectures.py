@@ -155,8 +155,7 @@ CASES = {
 
 torch.manual_seed(0)
 for name, (config, write, change) in CASES.items():
-    config._attn_implementation = 'eager'
-    model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation='eager').float().eval()
     shapes = {}
     writer = gguf.GGUFWriter(OUT / f'{name}.gguf', name)
     write(writer, config)

@@ -31,6 +31,10 @@ it('reads tensors larger than a piece, without loss where q8_0 can hold them', a
   const packed = tensor(q5_0, [3000, 704])
   const loaded = loadable(packed)
   expect([loaded.dtype, loaded.bytes]).toEqual([q8_0, (3000 * 704 * 34) / 32])
+  const pieces: Buffer[] = []
+  for await (const piece of loaded.pieces()) pieces.push(Buffer.from(piece))
+  expect(pieces.length).toBeGreaterThan(1)
+  expect(Buffer.compare(Buffer.concat(pieces), await loaded.read())).toBe(0)
   expect(Buffer.compare(Buffer.from((await floats(loaded)).buffer), Buffer.from((await floats(packed)).buffer))).toBe(0)
 })
 

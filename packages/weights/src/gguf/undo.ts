@@ -1,5 +1,6 @@
 import { AttuneError } from '@attune/tensor'
 import { type TensorEntry, tensorEntry } from '../checkpoint.ts'
+import { derived } from '../derived.ts'
 import { blockOf, decode, fileBytes } from '../dtypes.ts'
 import { show } from '../error.ts'
 import { interleavedRow } from '../layout/steps.ts'
@@ -56,40 +57,30 @@ export function undone(source: ByteSource, tensor: GgufTensor, names: readonly s
   }
 }
 
-/** An entry that is made from all of another one. */
-function made(
-  from: TensorEntry,
-  over: Pick<TensorEntry, 'dtype' | 'shape'>,
-  make: (signal?: AbortSignal) => Promise<Uint8Array>,
-): TensorEntry {
-  const [rows] = over.shape
-  const bytes = fileBytes(
-    over.dtype,
-    over.shape.reduce((n, d) => n * d, 1),
-  )
-  return {
-    ...from,
-    ...over,
-    bytes,
-    read: make,
-    readInto: async (target, signal) => target.set(await make(signal)),
-    readRows: async (first, end, signal) => (await make(signal)).slice((first * bytes) / rows, (end * bytes) / rows),
-  }
-}
-
 function turned(matrix: TensorEntry): TensorEntry {
-  const shape = [...matrix.shape].reverse()
+  const [columns, rows] = matrix.shape
   const dtype = typeof matrix.dtype === 'object' ? 'f32' : matrix.dtype
-  return made(matrix, { dtype, shape }, async signal => {
-    const bytes = await matrix.read(signal)
-    return transposed(value(matrix.dtype, matrix.shape, () => bytes)).bytes
+  return derived(matrix, {
+    dtype,
+    shape: [rows, columns],
+    step: rows,
+    async fill(from, to, target, signal) {
+      const bytes = await matrix.read(signal)
+      const all = transposed(value(matrix.dtype, matrix.shape, () => bytes)).bytes
+      target.set(all.subarray((from * all.length) / rows, (to * all.length) / rows))
+    },
   })
 }
 
 function shifted(vector: TensorEntry, by: number): TensorEntry {
-  return made(vector, { dtype: 'f32', shape: vector.shape }, async signal => {
-    const values = new Float32Array(vector.shape[0])
-    decode(vector.dtype, await vector.read(signal), values)
-    return new Uint8Array(values.map(x => x + by).buffer)
+  return derived(vector, {
+    dtype: 'f32',
+    shape: vector.shape,
+    step: vector.shape[0],
+    async fill(from, to, target, signal) {
+      const values = new Float32Array(to - from)
+      decode(vector.dtype, await vector.readRows(from, to, signal), values)
+      target.set(new Uint8Array(values.map(x => x + by).buffer))
+    },
   })
 }
