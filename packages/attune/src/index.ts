@@ -23,9 +23,11 @@ import {
 import { applyConversion } from '@attune/convert'
 import { createKit, type Kit, type KitOptions } from '@attune/kit'
 import {
+  bert,
   bloom,
   deepseekV2,
   deepseekV3,
+  distilbert,
   gemma2,
   gpt2,
   gptNeox,
@@ -34,10 +36,14 @@ import {
   mamba2 as mamba2Model,
   minimax,
   mistral,
+  modernbert,
   qwen2,
   qwen3,
   qwen3Next,
+  roberta,
   t5,
+  vit,
+  xlmRoberta,
 } from '@attune/models'
 
 /** Every attention variant that comes with attune. */
@@ -96,6 +102,12 @@ export const models: KitOptions['models'] = [
   mamba2Model,
   minimax,
   t5,
+  bert,
+  roberta,
+  xlmRoberta,
+  distilbert,
+  modernbert,
+  vit,
 ]
 
 export interface AttuneOptions extends Partial<KitOptions> {

@@ -1,2 +1,3 @@
-export { createKit, Kit, type KitOptions, type LoadModelOptions, type OpenOptions } from './kit.ts'
+export { createKit, Kit, type KitOptions, type LoadEncoderOptions, type LoadModelOptions, type OpenOptions } from './kit.ts'
+export { type EmbedOptions, LoadedEncoder } from './loaded-encoder.ts'
 export { LoadedModel } from './loaded-model.ts'

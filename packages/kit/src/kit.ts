@@ -1,10 +1,22 @@
 import { isVariant, type Variant } from '@attune/attention'
 import type { CacheManager } from '@attune/cache'
 import type { TokenizerLike } from '@attune/generate'
-import type { ModelDefinition, RunnerOptions } from '@attune/models'
-import { assertRoom, type LoadOptions, type Model, modelFrom, uploadWeights } from '@attune/models'
+import {
+  assertRoom,
+  type EncoderDefinition,
+  type EncoderModel,
+  type EncoderReaders,
+  encoderFrom,
+  type LoadOptions,
+  type Model,
+  type ModelDefinition,
+  modelFrom,
+  type RunnerOptions,
+  uploadWeights,
+} from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
+import { LoadedEncoder } from './loaded-encoder.ts'
 import { LoadedModel } from './loaded-model.ts'
 
 /** What a kit is made of: plain values, nothing registers itself. */
@@ -12,7 +24,7 @@ export interface KitOptions {
   /** The first is used unless a call names another. */
   readonly devices: readonly Device[]
   readonly attention: readonly Variant[]
-  readonly models: readonly ModelDefinition[]
+  readonly models: readonly (ModelDefinition | EncoderDefinition)[]
   /** Opens what a reference (folder, file, hub id) names. Without it, `load` takes checkpoints only. */
   readonly open?: (ref: string, options: OpenOptions) => Promise<Checkpoint>
   /** Brings back per-layer variants that a converted folder records beside its config. */
@@ -23,6 +35,15 @@ export interface OpenOptions {
   /** Told of a model by its headers before its weights are downloaded; what it throws stops that. */
   readonly check?: (headers: Checkpoint) => void | Promise<void>
   readonly onEvent?: (event: { readonly kind: string; readonly message: string; readonly done?: number; readonly total?: number }) => void
+}
+
+export interface LoadEncoderOptions extends LoadOptions, OpenOptions {
+  readonly device?: Device | string
+  /** Used in place of the checkpoint's own; one of transformers.js will do. */
+  readonly tokenizer?: TokenizerLike
+  /** Makes items of images; one of transformers.js will do. */
+  readonly imageProcessor?: EncoderReaders['imageProcessor']
+  onProgress?(done: number, total: number): void
 }
 
 export interface LoadModelOptions extends LoadOptions, RunnerOptions, OpenOptions {
@@ -36,7 +57,7 @@ export interface LoadModelOptions extends LoadOptions, RunnerOptions, OpenOption
 /** The only place that sees everything. Every load, run and conversion of a kit uses its own variants and models. */
 export class Kit {
   readonly variants: ReadonlyMap<string, Variant>
-  readonly definitions: ReadonlyMap<string, ModelDefinition>
+  readonly definitions: ReadonlyMap<string, ModelDefinition | EncoderDefinition>
   constructor(readonly options: KitOptions) {
     const wrong = options.attention.find(v => !isVariant(v))
     if (wrong) throw new AttuneError('ERR_ARGUMENT', 'an entry of `attention` was not made by defineAttention', {})
@@ -68,21 +89,62 @@ export class Kit {
 
   /** The model type's own reading of a checkpoint. Nothing but headers is read. */
   async model(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<Model> {
-    const model = modelFrom(checkpoint, this.definition(checkpoint), this.variants, options)
+    const model = modelFrom(checkpoint, this.#decoder(checkpoint), this.variants, options)
     return (await this.options.restore?.(checkpoint, model)) ?? model
   }
 
-  /** Opens, binds and uploads a model. One that does not fit on the device is refused by its headers: `ERR_OOM`. */
+  /** As `model`, of an encoder. Errors: `ERR_UNSUPPORTED` for a language model. */
+  encoder(checkpoint: Checkpoint, options: LoadOptions = {}): EncoderModel {
+    const definition = this.definition(checkpoint)
+    if (definition.kind !== 'encoder')
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${checkpoint.name} is a language model (${definition.type}), not an encoder: open it with load`,
+        {
+          model_type: definition.type,
+        },
+      )
+    return encoderFrom(checkpoint, definition, this.variants, options)
+  }
+
+  /** Opens, binds and uploads an encoder: embeddings, classes, masked words. */
+  async loadEncoder(ref: string | Checkpoint, options: LoadEncoderOptions = {}): Promise<LoadedEncoder> {
+    return this.#loaded(
+      ref,
+      options,
+      (headers: Checkpoint) => this.encoder(headers, options),
+      (model, checkpoint) => new LoadedEncoder(model, this.device(options.device), checkpoint, options),
+    )
+  }
+
+  /** Opens, binds and uploads a language model. One that does not fit on the device is refused by its headers: `ERR_OOM`. */
   async load(ref: string | Checkpoint, options: LoadModelOptions = {}): Promise<LoadedModel> {
+    return this.#loaded(
+      ref,
+      options,
+      headers => this.model(headers, options),
+      (model, checkpoint) => this.wrap(model, checkpoint, options),
+    )
+  }
+
+  /** Opens what `ref` names, refuses what does not fit before its weights are fetched, and uploads. */
+  async #loaded<M extends Pick<Model, 'values'>, L>(
+    ref: string | Checkpoint,
+    options: Omit<LoadEncoderOptions, 'tokenizer'>,
+    modelOf: (checkpoint: Checkpoint) => M | Promise<M>,
+    wrap: (model: M, checkpoint: Checkpoint) => L,
+  ): Promise<L> {
     const { signal, onEvent } = options
+    const device = this.device(options.device)
     const check = async (headers: Checkpoint) => {
       await options.check?.(headers)
-      assertRoom(await this.model(headers, options), this.device(options.device))
+      assertRoom(await modelOf(headers), device)
     }
     const checkpoint = await this.open(ref, { signal, onEvent, check })
     try {
-      const loaded = this.wrap(await this.model(checkpoint, options), checkpoint, options)
-      await uploadWeights(loaded.model, loaded.device, options)
+      const model = await modelOf(checkpoint)
+      const loaded = wrap(model, checkpoint)
+      await uploadWeights(model, device, options)
       return loaded
     } catch (error) {
       if (checkpoint !== ref) await checkpoint.close()
@@ -95,7 +157,19 @@ export class Kit {
     return new LoadedModel(model, this.device(options.device), checkpoint, options)
   }
 
-  definition(checkpoint: Checkpoint): ModelDefinition {
+  #decoder(checkpoint: Checkpoint): ModelDefinition {
+    const definition = this.definition(checkpoint)
+    if (definition.kind !== 'encoder') return definition
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${checkpoint.name} is an encoder (${definition.type}), not a language model: open it with loadEncoder`,
+      {
+        model_type: definition.type,
+      },
+    )
+  }
+
+  definition(checkpoint: Checkpoint): ModelDefinition | EncoderDefinition {
     const type = checkpoint.config.model_type
     const definition = typeof type === 'string' ? this.definitions.get(type) : undefined
     if (!definition)

@@ -12,7 +12,7 @@ import {
   type TokenizerLike,
   tokenizerOf,
 } from '@attune/generate'
-import { type Model, Runner, type RunnerOptions, releaseWeights } from '@attune/models'
+import { Encoder, encoderOf, type Model, Runner, type RunnerOptions, releaseWeights } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 
@@ -20,6 +20,7 @@ import type { Checkpoint } from '@attune/weights'
 export class LoadedModel {
   readonly runner: Runner
   #tokenizer: Tokenizer | undefined
+  #encoder: Encoder | undefined
   constructor(
     readonly model: Model,
     readonly device: Device,
@@ -55,15 +56,34 @@ export class LoadedModel {
   session(): Session {
     return new Session(this.runner, this.tokenizer, this.endIds)
   }
+  /** A session of an encoder-decoder that answers about a text: its ids, encoded and remembered. */
+  async sessionAbout(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Session> {
+    this.#encoder ??= new Encoder(encoderOf(this.model), this.device)
+    const [memory] = await this.#encoder.states([{ ids }], { signal })
+    const sequence = this.runner.open()
+    try {
+      await this.runner.remember(sequence, memory, this.#encoder.model.spec.dim, signal)
+      return new Session(this.runner, this.tokenizer, this.endIds, sequence)
+    } catch (error) {
+      this.runner.close(sequence)
+      throw error
+    }
+  }
   /** A session from the bytes of `Session.save`. Errors: `ERR_FORMAT`; `ERR_ARGUMENT` when another model or cache saved it. */
   loadSession(bytes: Uint8Array): Promise<Session> {
     return Session.load(this.runner, this.tokenizer, bytes, this.endIds)
   }
   /** One answer, token by token. A string is continued as it is; messages go through the chat template. */
   async *generate(prompt: string | readonly Message[], options: GenerateOptions = {}): AsyncGenerator<Piece, FinishReason> {
-    using session = this.session()
     const text = typeof prompt === 'string' ? prompt : this.prompt(prompt)
-    return yield* session.generate(this.tokenizer.encode(text, { special: typeof prompt === 'string' }), options)
+    const ids = this.tokenizer.encode(text, { special: typeof prompt === 'string' })
+    const { encoder } = this.model.spec
+    if (!encoder) {
+      using session = this.session()
+      return yield* session.generate(ids, options)
+    }
+    using session = await this.sessionAbout(ids, options.signal)
+    return yield* session.generate([encoder.start], options)
   }
   encode(text: string): number[] {
     return this.tokenizer.encode(text)
@@ -81,6 +101,7 @@ export class LoadedModel {
   /** Frees caches and those weights that none of `keep` shares; with a device's last model also what the device holds for itself. */
   async dispose(keep: readonly LoadedModel[] = []): Promise<void> {
     await this.runner.dispose()
+    await this.#encoder?.dispose()
     await releaseWeights(
       this.model,
       this.device,

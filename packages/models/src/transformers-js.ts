@@ -52,13 +52,10 @@ function batchItems({ input_ids, attention_mask, token_type_ids, pixel_values }:
   if (!input_ids) throw new AttuneError('ERR_ARGUMENT', 'a batch of transformers.js has `input_ids` or `pixel_values`', {})
   const [count, length] = shapeOf('input_ids', input_ids, 2)
   for (const [name, tensor] of Object.entries({ attention_mask, token_type_ids })) if (tensor) sameShape(name, tensor, [count, length])
-  if (token_type_ids && Array.from(token_type_ids.data, Number).some(x => x !== 0))
-    throw new AttuneError('ERR_UNSUPPORTED', 'token_type_ids other than 0 (a second text) are not read', {})
   return Array.from({ length: count }, (_, b) => {
-    const ids: number[] = []
-    for (let i = b * length; i < (b + 1) * length; i++)
-      if (!attention_mask || Number(attention_mask.data[i]) !== 0) ids.push(Number(input_ids.data[i]))
-    return { ids }
+    const real = Array.from({ length }, (_, t) => b * length + t).filter(i => !attention_mask || Number(attention_mask.data[i]) !== 0)
+    const at = (tensor: TransformersTensor): number[] => real.map(i => Number(tensor.data[i]))
+    return { ids: at(input_ids), ...(token_type_ids ? { types: at(token_type_ids) } : {}) }
   })
 }
 

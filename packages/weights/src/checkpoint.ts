@@ -36,6 +36,8 @@ export interface Checkpoint {
   readonly chatTemplate?: string
   /** conversion.json, which says how the model was converted and what its layers really are. */
   readonly conversion?: Readonly<Record<string, unknown>>
+  /** Texts of the files by which sentence encoders say how to pool (see `sentenceSettings`). */
+  readonly sentence?: Readonly<Record<string, string | undefined>>
   readonly files: readonly { readonly name: string; readonly size: number }[]
   close(): Promise<void>
 }

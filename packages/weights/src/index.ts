@@ -30,5 +30,6 @@ export { memoryOutput, type OutputFile, type OutputFolder, writeWhole } from './
 export { readSafetensors, type Safetensors } from './safetensors/read.ts'
 export { type WriteOptions, writeSafetensors } from './safetensors/write.ts'
 export { type CheckpointFiles, saveCheckpoint } from './save.ts'
+export { type SentenceSettings, sentenceSettings } from './sentence.ts'
 export { type ByteSource, blobSource, byteSource, memorySource } from './source.ts'
 export { fromEntry, fromValue, type TensorSource } from './tensor-source.ts'

@@ -6,6 +6,7 @@ import { ggufCheckpoint } from './gguf/checkpoint.ts'
 import { parseJson } from './json.ts'
 import { readSafetensors } from './safetensors/read.ts'
 import { INDEX_FILE, openShards, readIndex } from './safetensors/shards.ts'
+import { LENGTH_FILE, MODULES_FILE, POOLING_FILE } from './sentence.ts'
 import type { ByteSource } from './source.ts'
 
 /**
@@ -54,6 +55,9 @@ async function openSafetensors(folder: Folder, signal?: AbortSignal): Promise<Ch
     generationConfig: await readJson(folder, 'generation_config.json', signal),
     chatTemplate: (await readText(folder, 'chat_template.jinja', signal)) ?? defaultTemplate(tokenizerConfig?.chat_template),
     conversion: await readJson(folder, 'conversion.json', signal),
+    sentence: Object.fromEntries(
+      await Promise.all([POOLING_FILE, MODULES_FILE, LENGTH_FILE].map(async file => [file, await readText(folder, file, signal)] as const)),
+    ),
     files: folder.files,
     async close() {
       await Promise.all(sources.map(s => s.close()))

@@ -1,7 +1,7 @@
 import { AttuneError } from '@attune/tensor'
 
 const BESIDE =
-  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|preprocessor_config|conversion)\.json$|^chat_template\.(jinja|json)$/
+  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|preprocessor_config|conversion|modules|sentence_bert_config)\.json$|^1_Pooling\/config\.json$|^chat_template\.(jinja|json)$/
 const BEST_GGUF = ['Q8_0', 'Q4_1', 'Q4_0', 'F16', 'BF16', 'F32'] // small and close first
 
 /** The files of a repository that a model needs: safetensors with their JSON files, else one GGUF. Errors: `ERR_UNSUPPORTED`, `ERR_NOT_FOUND`. */
