@@ -1,9 +1,19 @@
 import { applyConversion } from '@attune/convert'
-import type { Model } from '@attune/models'
+import type { EncoderModel, Model } from '@attune/models'
 import { AttuneError, type Device, reference } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { type OpenOptions, openModel } from '@attune/weights/node'
-import { attention, type CpuOptions, cpu, createKit, type Kit, type LoadedModel, type LoadModelOptions, models } from 'attune'
+import {
+  attention,
+  type CpuOptions,
+  cpu,
+  createKit,
+  type Kit,
+  type LoadedEncoder,
+  type LoadedModel,
+  type LoadModelOptions,
+  models,
+} from 'attune'
 import type { Io } from './io.ts'
 import { type Paint, paint } from './paint.ts'
 import { Progress } from './progress.ts'
@@ -59,6 +69,21 @@ export class Context {
   /** Opens a checkpoint, headers only. */
   open(ref: string, { remote = false } = {}): Promise<Checkpoint> {
     return this.#open(ref, { signal: this.io.signal, remote })
+  }
+  /** An encoder's model without its weights and without a device to run it. */
+  encoder(checkpoint: Checkpoint): EncoderModel {
+    return this.#kitOn(reference()).encoder(checkpoint, { weights: this.options.weights })
+  }
+  isEncoder(checkpoint: Checkpoint): boolean {
+    return this.#kitOn(reference()).definition(checkpoint).kind === 'encoder'
+  }
+  async loadEncoder(ref: string | Checkpoint): Promise<LoadedEncoder> {
+    const kit = await this.kit()
+    return kit.loadEncoder(ref, {
+      weights: this.options.weights,
+      signal: this.io.signal,
+      onProgress: (done, total) => this.progress.update(`loading ${typeof ref === 'string' ? ref : ref.name}`, done, total),
+    })
   }
   async load(ref: string | Checkpoint, options: LoadModelOptions = {}): Promise<LoadedModel> {
     const kit = await this.kit()

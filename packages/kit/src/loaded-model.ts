@@ -12,7 +12,7 @@ import {
   type TokenizerLike,
   tokenizerOf,
 } from '@attune/generate'
-import { Encoder, encoderOf, type Model, Runner, type RunnerOptions, releaseWeights } from '@attune/models'
+import { Encoder, encoderOf, type Model, Runner, type RunnerOptions, releaseWeights, type Sequence } from '@attune/models'
 import { AttuneError, type Device } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 
@@ -58,12 +58,16 @@ export class LoadedModel {
   }
   /** A session of an encoder-decoder that answers about a text: its ids, encoded and remembered. */
   async sessionAbout(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Session> {
+    return new Session(this.runner, this.tokenizer, this.endIds, await this.sequenceAbout(ids, signal))
+  }
+  /** As `sessionAbout`, of tokens alone. */
+  async sequenceAbout(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Sequence> {
     this.#encoder ??= new Encoder(encoderOf(this.model), this.device)
     const [memory] = await this.#encoder.states([{ ids }], { signal })
     const sequence = this.runner.open()
     try {
       await this.runner.remember(sequence, memory, this.#encoder.model.spec.dim, signal)
-      return new Session(this.runner, this.tokenizer, this.endIds, sequence)
+      return sequence
     } catch (error) {
       this.runner.close(sequence)
       throw error

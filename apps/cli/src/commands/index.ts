@@ -3,6 +3,7 @@ import { chat } from './chat.ts'
 import { compare } from './compare.ts'
 import { convert } from './convert.ts'
 import { doctor } from './doctor.ts'
+import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { explain } from './explain.ts'
 import { inspect } from './inspect.ts'
@@ -21,6 +22,7 @@ export const commands: readonly CliCommand[] = [
   convert,
   compare,
   evaluate,
+  embed,
   logits,
   explain,
   verify,

@@ -1,6 +1,6 @@
 import type { CliCommand } from '../command.ts'
 import { DEFAULT_MODEL } from '../context.ts'
-import { factsText, modelFacts } from '../model-facts.ts'
+import { encoderFacts, encoderFactsText, factsText, modelFacts } from '../model-facts.ts'
 
 export const inspect: CliCommand = {
   name: 'inspect',
@@ -8,6 +8,10 @@ export const inspect: CliCommand = {
   define: c => c.argument('[model]', 'hub id, folder, .gguf or .safetensors', DEFAULT_MODEL),
   async run(context, [ref = DEFAULT_MODEL]) {
     const checkpoint = await context.open(ref, { remote: true })
+    if (context.isEncoder(checkpoint)) {
+      const facts = encoderFacts(checkpoint, context.encoder(checkpoint))
+      return context.result(facts, () => encoderFactsText(facts))
+    }
     const facts = modelFacts(checkpoint, await context.model(checkpoint))
     context.result(facts, () => factsText(facts))
   },
