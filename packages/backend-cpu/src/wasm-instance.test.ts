@@ -9,11 +9,11 @@ function engineOf(most: number): number[] {
   const { Memory } = WebAssembly
   vi.stubGlobal('WebAssembly', {
     ...WebAssembly,
-    Memory: class {
+    Memory: class extends Memory {
       constructor(descriptor: WebAssembly.MemoryDescriptor) {
         asked.push(descriptor.maximum!)
         if (descriptor.maximum! > most) throw new RangeError('could not allocate memory')
-        return new Memory(descriptor)
+        super(descriptor)
       }
     },
   })

@@ -1,6 +1,6 @@
 import { blockOf, decode, type FileStorage, fileBytes } from './dtypes.ts'
 import { checkAbort } from './error.ts'
-import type { ByteSource } from './source.ts'
+import { type ByteSource, runsOf } from './source.ts'
 
 /** A tensor in a file. Nothing of it is in memory until it is read. */
 export interface TensorEntry {
@@ -52,15 +52,20 @@ export function tensorEntry(
   const bytes = fileBytes(at.dtype, elements)
   const rows = at.shape[0] ?? 1
   const rowBytes = rows === 0 ? 0 : bytes / rows
+  /** Whole groups from row `first` on, put in order. */
+  const ordered = (raw: Uint8Array, first: number, target: Uint8Array, { of }: NonNullable<typeof order>): Uint8Array => {
+    for (let row = 0; row * rowBytes < raw.length; row++) {
+      const held = of(first + row) - first
+      target.set(raw.subarray(held * rowBytes, (held + 1) * rowBytes), row * rowBytes)
+    }
+    return target.subarray(0, raw.length)
+  }
   const readRows = async (from: number, to: number, target: Uint8Array, signal?: AbortSignal) => {
     if (!order) return source.readInto(at.byteOffset + from * rowBytes, target, signal)
-    for (let first = from - (from % order.group); first < to; first += order.group) {
-      const group = await source.read(at.byteOffset + first * rowBytes, order.group * rowBytes, signal)
-      for (let row = Math.max(from, first); row < Math.min(to, first + order.group); row++) {
-        const held = order.of(row) - first
-        target.set(group.subarray(held * rowBytes, (held + 1) * rowBytes), (row - from) * rowBytes)
-      }
-    }
+    const first = from - (from % order.group)
+    const groups = Math.ceil((to - first) / order.group) * order.group
+    const raw = await source.read(at.byteOffset + first * rowBytes, groups * rowBytes, signal)
+    target.set(ordered(raw, first, new Uint8Array(raw.length), order).subarray((from - first) * rowBytes, (to - first) * rowBytes))
   }
   return {
     ...at,
@@ -79,26 +84,26 @@ export function tensorEntry(
     },
     async *pieces(signal) {
       const unit = order ? order.group * rowBytes : 1 // what is put in order is read in whole groups
-      const step = unit * Math.max(1, Math.floor(PIECE / unit))
-      const memory = step > PIECE ? new Uint8Array(step) : (idle ?? new Uint8Array(PIECE))
-      idle = undefined
+      const runs = borrow(bytes === 0 ? 0 : unit * Math.max(1, Math.floor(PIECE / unit)))
+      const inOrder = borrow(order ? runs.length : 0)
+      let row = 0
       try {
-        for (let begin = 0; begin < bytes; begin += step) {
-          const piece = memory.subarray(0, Math.min(step, bytes - begin))
-          if (order) await readRows(begin / rowBytes, (begin + piece.length) / rowBytes, piece, signal)
-          else await source.readInto(at.byteOffset + begin, piece, signal)
-          yield piece
+        for await (const run of runsOf(source, at.byteOffset, bytes, runs, signal)) {
+          yield order ? ordered(run, row, inOrder, order) : run
+          row += run.length / rowBytes
         }
       } finally {
-        if (memory.length === PIECE) idle = memory
+        for (const memory of [runs, inOrder]) if (memory.buffer.byteLength === PIECE && idle.length < 4) idle.push(memory.buffer)
       }
     },
   }
 }
 
 const PIECE = 1 << 20
-/** Memory of the last tensor read in pieces, for the next: what is thrown away is collected late. */
-let idle: Uint8Array<ArrayBuffer> | undefined
+/** Memory that tensors were read through, for the next: what is thrown away is collected late. */
+const idle: ArrayBuffer[] = []
+const borrow = (length: number): Uint8Array<ArrayBuffer> =>
+  length > PIECE ? new Uint8Array(length) : new Uint8Array(idle.pop() ?? new ArrayBuffer(PIECE), 0, length)
 
 /** A tensor's values as f32, whole rows in pieces of about `pieceBytes` of f32, in order. */
 export async function* floatPieces(

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HubServer, hubServer } from '../test/hub-server.ts'
+import { tensorEntry } from './checkpoint.ts'
 import { httpSource } from './http.ts'
 import type { ByteSource } from './source.ts'
 
 const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7)
+const large = Uint8Array.from({ length: 2_700_000 }, (_, i) => (i * 2654435761) >>> 13)
 let server: HubServer
 beforeEach(async () => {
   server = await hubServer({})
@@ -15,8 +17,8 @@ type Handler = (request: IncomingMessage, answer: ServerResponse, times: number)
 const at = (path: string) => `${server.endpoint}${path}`
 const open = (path = '/file', signal?: AbortSignal): Promise<ByteSource> => httpSource(at(path), { name: 'file', waitMs: 5, signal })
 /** Serves the size, then what `handler` does with the first and later reads. */
-const serve = (handler: Handler, path = '/file') =>
-  server.on(path, (request, answer, times) => (times === 0 ? server.serve(bytes)(request, answer) : handler(request, answer, times - 1)))
+const serve = (handler: Handler, whole = bytes) =>
+  server.on('/file', (request, answer, times) => (times === 0 ? server.serve(whole)(request, answer) : handler(request, answer, times - 1)))
 const ranges = () => server.log.map(line => line.split(' ')[2])
 
 describe('httpSource', () => {
@@ -119,6 +121,27 @@ describe('httpSource', () => {
     server.on('/unknown', (_, answer) => void answer.writeHead(206, { 'content-range': 'bytes 0-0/*' }).end('x'))
     await expect(open('/unknown')).rejects.toMatchObject({ code: 'ERR_NETWORK' })
     await expect(open('/none')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', data: { status: 404 } })
+  })
+
+  it('brings a tensor in pieces with one request, or as many as it breaks', async () => {
+    serve((request, answer, times) => {
+      if (times > 0) return server.serve(large)(request, answer)
+      answer.writeHead(206, { 'content-range': `bytes 1000-${large.length - 1}/${large.length}`, etag: '"v1"' })
+      answer.write(large.subarray(1000, 1_700_000), () => setTimeout(() => answer.destroy(), 50))
+    }, large)
+    const source = await open()
+    for (const order of [undefined, { group: 100, of: (row: number) => row - (row % 100) + 99 - (row % 100) }]) {
+      const shape = [26_000, 50]
+      const tensor = tensorEntry(source, { name: 't', dtype: 'u16', shape, byteOffset: 1000 }, order)
+      const got: Uint8Array[] = []
+      for await (const piece of tensor.pieces()) got.push(piece.slice())
+      expect(got.length).toBe(3)
+      const row = (i: number) => large.subarray(1000 + 100 * i, 1100 + 100 * i)
+      const want = order ? Array.from({ length: 26_000 }, (_, i) => row(order.of(i))) : [large.subarray(1000, 2_601_000)]
+      expect(Buffer.compare(Buffer.concat(got), Buffer.concat(want))).toBe(0)
+      expect(Buffer.compare(await tensor.read(), Buffer.concat(want))).toBe(0)
+    }
+    expect(ranges().map(r => r.split('-')[0])).toEqual(['bytes=0', 'bytes=1000', 'bytes=1700000', 'bytes=1000', 'bytes=1000', 'bytes=1000'])
   })
 
   it('knows an empty file', async () => {

@@ -18,26 +18,47 @@ export async function httpSource(url: string, options: HttpOptions = {}): Promis
   const { name = url } = options
   const patience = { attempts: options.attempts, waitMs: options.waitMs }
   const { size, etag } = await patiently(`fetching ${name}`, () => sizeOf(url, name, options), { ...patience, signal: options.signal })
-  return byteSource(name, size, async (offset, target, signal) => {
+  const begin = async (offset: number, length: number, signal?: AbortSignal): Promise<AsyncGenerator<Uint8Array>> => {
+    const { answer, ...now } = await part(url, name, offset, length, { ...options, signal })
+    if (now.size === size && (etag === undefined || now.etag === undefined || etag === now.etag)) return piecesOf(answer, name, signal)
+    await answer.body?.cancel()
+    const data = { size, total: now.size, etag, now: now.etag }
+    throw formatError(name, 'length', offset, `the file changed on the server: ${size} bytes before, ${now.size} now`, data)
+  }
+  async function* arriving(offset: number, length: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     let at = 0
-    const run = async (): Promise<void> => {
-      const { answer, ...now } = await part(url, name, offset + at, target.length - at, { ...options, signal })
-      if (now.size !== size || (etag !== undefined && now.etag !== undefined && etag !== now.etag)) {
-        await answer.body?.cancel()
-        const data = { size, total: now.size, etag, now: now.etag }
-        throw formatError(name, 'length', offset, `the file changed on the server: ${size} bytes before, ${now.size} now`, data)
+    let body: AsyncGenerator<Uint8Array> | undefined
+    const next = async (): Promise<Uint8Array> => {
+      try {
+        body ??= await begin(offset + at, length - at, signal)
+        const { value } = await body.next()
+        if (value && value.length <= length - at) return value
+        const what = value ? `more than the ${length} bytes asked for came` : `${at} of ${length} bytes arrived`
+        throw passing(`${name}: ${what}`, { url, offset, expected: length, got: at })
+      } catch (error) {
+        await body?.return(undefined)
+        body = undefined
+        throw error
       }
-      for await (const piece of piecesOf(answer, name, signal)) {
-        if (at + piece.length > target.length)
-          throw passing(`${name}: more than the ${target.length} bytes asked for came`, { url, offset })
-        target.set(piece, at)
-        at += piece.length
-      }
-      if (at < target.length)
-        throw passing(`${name}: ${at} of ${target.length} bytes arrived`, { url, offset, expected: target.length, got: at })
     }
-    if (target.length > 0) await patiently(`fetching ${name}`, run, { ...patience, signal, progress: () => at })
-  })
+    try {
+      while (at < length) {
+        const piece = await patiently(`fetching ${name}`, next, { ...patience, signal })
+        at += piece.length
+        yield piece
+      }
+    } finally {
+      await body?.return(undefined)
+    }
+  }
+  const fill: ByteSource['readInto'] = async (offset, target, signal) => {
+    let at = 0
+    for await (const piece of arriving(offset, target.length, signal)) {
+      target.set(piece, at)
+      at += piece.length
+    }
+  }
+  return { ...byteSource(name, size, fill), arriving }
 }
 
 interface Part {

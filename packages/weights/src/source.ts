@@ -9,6 +9,8 @@ export interface ByteSource {
   /** Fills `target` with the bytes at `offset`. Errors: `ERR_ARGUMENT` outside the source, `ERR_ABORTED`, `ERR_FORMAT` when bytes are missing. */
   readInto(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** The same bytes as they come, where every read costs a request. */
+  arriving?(offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
   close(): Promise<void>
 }
 
@@ -36,6 +38,37 @@ export function byteSource(
     },
     close,
   }
+}
+
+/** Bytes of a source in runs of `memory.length`, the last one shorter, in one and the same memory. */
+export async function* runsOf(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  memory: Uint8Array,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (!source.arriving) {
+    for (let at = 0; at < length; at += memory.length) {
+      const run = memory.subarray(0, Math.min(memory.length, length - at))
+      await source.readInto(offset + at, run, signal)
+      yield run
+    }
+    return
+  }
+  let filled = 0
+  for await (let piece of source.arriving(offset, length, signal)) {
+    while (piece.length > 0) {
+      const part = piece.subarray(0, memory.length - filled)
+      memory.set(part, filled)
+      filled += part.length
+      piece = piece.subarray(part.length)
+      if (filled < memory.length) continue
+      yield memory
+      filled = 0
+    }
+  }
+  if (filled > 0) yield memory.subarray(0, filled)
 }
 
 /** Bytes already in memory. */

@@ -99,6 +99,9 @@ describe('ggufCheckpoint', () => {
       const bytes = await tensor.read()
       const rowBytes = bytes.length / (heads * HEAD)
       expect(await tensor.readRows(5, 23)).toEqual(bytes.slice(5 * rowBytes, 23 * rowBytes))
+      const pieces: number[] = []
+      for await (const piece of tensor.pieces()) pieces.push(...piece)
+      expect(pieces).toEqual([...bytes])
     }
   })
 
