@@ -89,7 +89,7 @@ export class Kit {
 
   /** The model type's own reading of a checkpoint. Nothing but headers is read. */
   async model(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<Model> {
-    const model = modelFrom(checkpoint, this.#decoder(checkpoint), this.variants, options)
+    const model = modelFrom(checkpoint, this.decoder(checkpoint), this.variants, options)
     return (await this.options.restore?.(checkpoint, model)) ?? model
   }
 
@@ -157,7 +157,8 @@ export class Kit {
     return new LoadedModel(model, this.device(options.device), checkpoint, options)
   }
 
-  #decoder(checkpoint: Checkpoint): ModelDefinition {
+  /** The model type of a language model. Errors: `ERR_UNSUPPORTED` for an encoder. */
+  decoder(checkpoint: Checkpoint): ModelDefinition {
     const definition = this.definition(checkpoint)
     if (definition.kind !== 'encoder') return definition
     throw new AttuneError(

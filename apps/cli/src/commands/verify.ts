@@ -18,11 +18,11 @@ export const verify: CliCommand = {
     const kit = await context.kit()
     const checkpoint = await context.open(folder!)
     const load = { weights: context.options.weights }
-    const plain = modelFrom(checkpoint, kit.definition(checkpoint), kit.variants, load)
+    const plain = modelFrom(checkpoint, kit.decoder(checkpoint), kit.variants, load)
     const from = options.source === undefined ? undefined : await context.open(options.source)
     const source = from && {
       checkpoint: from,
-      model: await applyConversion(from, modelFrom(from, kit.definition(from), kit.variants, load)),
+      model: await applyConversion(from, modelFrom(from, kit.decoder(from), kit.variants, load)),
     }
     const value = await verifyFolder(folder!, checkpoint, plain, {
       ...(source ? { source } : {}),
