@@ -32,24 +32,42 @@ export function blocksOf(page: string): Block[] {
   })
 }
 
-/** A module of a page: a TypeScript or JavaScript block, and the blocks below it that import nothing and so continue it. */
+/** A module of a page: a TypeScript or JavaScript block, and the blocks below it that continue it. */
 export interface Module {
   readonly blocks: Block[]
   readonly lang: string
 }
 
-/** What is run, in the order of the page: modules and shell blocks. */
+/** What is run, in the order of the page: modules and shell blocks. A block that is a test, or imports a name again, begins anew. */
 export function steps(blocks: readonly Block[]): (Module | Block)[] {
   const out: (Module | Block)[] = []
   let open: Module | undefined
+  let names = new Set<string>()
   for (const block of blocks) {
     if (block.file) continue
-    if (block.lang !== 'ts' && block.lang !== 'js') out.push(block)
-    else if (open && !/^import /m.test(block.code)) open.blocks.push(block)
-    else out.push((open = { blocks: [block], lang: block.lang }))
+    if (block.lang !== 'ts' && block.lang !== 'js') {
+      out.push(block)
+      continue
+    }
+    const own = importedNames(block.code)
+    const anew = !open || isTest(block.code) || isTest(open.blocks[0].code) || block.lang !== open.lang || own.some(name => names.has(name))
+    if (anew) {
+      open = { blocks: [], lang: block.lang }
+      names = new Set()
+      out.push(open)
+    }
+    open!.blocks.push(block)
+    for (const name of own) names.add(name)
   }
   return out
 }
+
+export const isTest = (code: string): boolean => / from 'vitest'| from '@attune\/testing'/.test(code)
+
+const importedNames = (code: string): string[] =>
+  [...code.matchAll(/^import (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) =>
+    list.split(',').map(part => part.trim().split(' as ').at(-1)!),
+  )
 
 export const isModule = (step: Module | Block): step is Module => 'blocks' in step
 

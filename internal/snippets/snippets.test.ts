@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { root } from '../lib/workspace.mjs'
-import { type Block, blocksOf, isModule, type Module, moduleCode, pages, steps } from './blocks.ts'
+import { type Block, blocksOf, isModule, isTest, type Module, moduleCode, pages, steps } from './blocks.ts'
 import { elsewhere } from './elsewhere.ts'
 import { runShell } from './shell.ts'
 import { typeErrors } from './types.ts'
@@ -10,8 +10,8 @@ import { openGpu } from './web.ts'
 import { workplace } from './workplace.ts'
 
 /**
- * Runs every snippet of the README files and of docs, in order, in a folder of its page. A block without imports continues the one above;
- * `file=NAME` after the language makes it a file for those below; `value // → JSON` is checked; tests in a snippet are tests here. Models
+ * Runs every snippet of the README files and of docs, in order, in a folder of its page. A block continues the one above unless it is a
+ * test or imports a name again; `file=NAME` after the language makes it a file; `value // → JSON` is checked; tests are tests here. Models
  * come from a hub on loopback. `elsewhere.ts` lists the few that run in another test.
  */
 const place = await workplace()
@@ -50,7 +50,7 @@ async function module(step: Module, path: string): Promise<void> {
   await writeFile(path, code)
   if (step.lang === 'ts') typed.push(path)
   const title = `${step.lang} of line ${step.blocks[0].line}`
-  if (/ from 'vitest'/.test(code)) await describe(title, () => import(/* @vite-ignore */ path))
+  if (isTest(code)) await describe(title, () => import(/* @vite-ignore */ path))
   else
     it(title, async () => {
       quiet()

@@ -1,5 +1,6 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { env } from '@huggingface/transformers'
 import { root } from '../lib/workspace.mjs'
 import { loopbackHub } from './hub.ts'
 
@@ -16,7 +17,7 @@ export interface Workplace {
 
 /**
  * A folder for snippets, a hub on loopback that has tiny models under the names that pages use, and an empty cache for what they download.
- * Every page's folder has `text.txt` (Newton's Opticks) and `toy/`, a model.
+ * Every page's folder has `text.txt` (Newton's Opticks), `toy/`, a model, and `model.safetensors`, its weights.
  */
 export async function workplace(): Promise<Workplace> {
   await mkdir(join(root, 'internal/.cache'), { recursive: true })
@@ -24,7 +25,10 @@ export async function workplace(): Promise<Workplace> {
   const models = { chat: join(home, 'models/chat'), onnx: join(home, 'models/onnx') }
   await cp(toy, models.chat, { recursive: true })
   await cp(join(root, 'apps/cli/test/fixtures/onnx-llama'), models.onnx, { recursive: true })
-  for (const model of Object.values(models)) await writeFile(join(model, 'chat_template.jinja'), TEMPLATE)
+  for (const model of Object.values(models)) {
+    const path = join(model, 'tokenizer_config.json')
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), chat_template: TEMPLATE }))
+  }
   const hub = await loopbackHub({
     'HuggingFaceTB/SmolLM2-135M-Instruct': models.chat,
     'HuggingFaceTB/SmolLM2-360M-Instruct': models.onnx,
@@ -32,6 +36,7 @@ export async function workplace(): Promise<Workplace> {
   const before = SETTINGS.map(name => [name, process.env[name]] as const)
   for (const [name] of before) delete process.env[name]
   Object.assign(process.env, { HF_ENDPOINT: hub.endpoint, ATTUNE_CACHE: join(home, 'cache') })
+  Object.assign(env, { remoteHost: `${hub.endpoint}/`, allowLocalModels: false, cacheDir: join(home, 'transformers-cache') })
   const from = process.cwd()
   return {
     endpoint: hub.endpoint,
@@ -40,6 +45,7 @@ export async function workplace(): Promise<Workplace> {
       await mkdir(folder, { recursive: true })
       await cp(join(root, 'apps/cli/assets/opticks.txt'), join(folder, 'text.txt'))
       await cp(models.chat, join(folder, 'toy'), { recursive: true })
+      await cp(join(models.chat, 'model.safetensors'), join(folder, 'model.safetensors'))
       return folder
     },
     async close() {

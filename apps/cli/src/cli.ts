@@ -7,6 +7,16 @@ import { positive } from './numbers.ts'
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    await programOf(io).parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    return report(error, io)
+  }
+  return 0
+}
+
+/** Every command with its arguments and options. */
+export function programOf(io: Io): Command {
   const program = new Command('attune').description(
     'Load any Hugging Face checkpoint, swap or convert its attention, run it, and see what the change cost and saved.',
   )
@@ -32,12 +42,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       }
     })
   }
-  try {
-    await program.parseAsync([...argv], { from: 'user' })
-  } catch (error) {
-    return report(error, io)
-  }
-  return 0
+  return program
 }
 
 function addGlobals(command: Command): void {

@@ -58,6 +58,7 @@ export interface LoadModelOptions extends LoadOptions, RunnerOptions, OpenOption
 export class Kit {
   readonly variants: ReadonlyMap<string, Variant>
   readonly definitions: ReadonlyMap<string, ModelDefinition | EncoderDefinition>
+  readonly #opened: Checkpoint[] = []
   constructor(readonly options: KitOptions) {
     const wrong = options.attention.find(v => !isVariant(v))
     if (wrong) throw new AttuneError('ERR_ARGUMENT', 'an entry of `attention` was not made by defineAttention', {})
@@ -71,7 +72,7 @@ export class Kit {
   device(wanted?: Device | string): Device {
     if (wanted === undefined) return this.options.devices[0]
     if (typeof wanted !== 'string') return wanted
-    const d = this.options.devices.find(x => x.name === wanted || x.name.startsWith(`${wanted}-`) || x.name.startsWith(`${wanted}:`))
+    const d = this.options.devices.find(x => x.name === wanted || (x.name.startsWith(wanted) && /\W/.test(x.name[wanted.length])))
     if (!d)
       throw new AttuneError('ERR_ARGUMENT', `device '${wanted}' is not among ${this.options.devices.map(x => x.name).join(', ')}`, {
         device: wanted,
@@ -79,12 +80,14 @@ export class Kit {
     return d
   }
 
-  /** Opens a checkpoint: headers only. */
-  open(ref: string | Checkpoint, options: OpenOptions = {}): Promise<Checkpoint> {
-    if (typeof ref !== 'string') return Promise.resolve(ref)
+  /** Opens a checkpoint: headers only. What was opened by reference is closed with the kit. */
+  async open(ref: string | Checkpoint, { signal, onEvent, check }: OpenOptions = {}): Promise<Checkpoint> {
+    if (typeof ref !== 'string') return ref
     if (!this.options.open)
       throw new AttuneError('ERR_ARGUMENT', 'this kit opens checkpoints only: give createKit an `open` function for references', { ref })
-    return this.options.open(ref, options)
+    const checkpoint = await this.options.open(ref, { signal, onEvent, check })
+    this.#opened.push(checkpoint)
+    return checkpoint
   }
 
   /** The model type's own reading of a checkpoint. Nothing but headers is read. */
@@ -184,6 +187,7 @@ export class Kit {
 
   async close(): Promise<void> {
     for (const d of this.options.devices) await d.close()
+    for (const checkpoint of this.#opened.splice(0)) await checkpoint.close()
   }
 }
 
