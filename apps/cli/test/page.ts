@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from 'commander'
-import { programOf } from '../../apps/cli/src/cli.ts'
-import { testIo } from '../../apps/cli/src/test-io.ts'
+import { programOf } from '../src/cli.ts'
+import { testIo } from '../src/test-io.ts'
 
 /** docs/cli.md, from the definitions of the commands themselves. */
 export function cliPage(): string {
@@ -9,7 +9,7 @@ export function cliPage(): string {
   return [
     '# Command line',
     '',
-    'Made from the commands themselves: `npx vitest run internal/snippets/cli.test.ts -u` writes it anew.',
+    'Made from the commands themselves: `npx vitest run apps/cli/test/page.test.ts -u` writes it anew.',
     '',
     '`npm run -s attune -- COMMAND`, from this repository. Results go to standard output, all else to standard error. Exit codes: 0 done,',
     '1 failed, 2 wrong usage, 130 interrupted.',
@@ -18,6 +18,7 @@ export function cliPage(): string {
     '',
     ...optionTable(shared),
     ...commands.flatMap(command => section(command, shared)),
+    '',
   ].join('\n')
 }
 

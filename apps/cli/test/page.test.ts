@@ -1,11 +1,11 @@
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { main, programOf } from '../../apps/cli/src/cli.ts'
-import { testIo } from '../../apps/cli/src/test-io.ts'
-import { root } from '../lib/workspace.mjs'
-import { cliPage } from './cli-page.ts'
+import { main, programOf } from '../src/cli.ts'
+import { testIo } from '../src/test-io.ts'
+import { cliPage } from './page.ts'
 
-it('docs/cli.md is what the commands define', () => expect(cliPage()).toMatchFileSnapshot(join(root, 'docs/cli.md')))
+it('docs/cli.md is what the commands define', () =>
+  expect(cliPage()).toMatchFileSnapshot(fileURLToPath(new URL('../../../docs/cli.md', import.meta.url))))
 
 it('every command, argument and option says what it is', async () => {
   const { commands } = programOf(testIo())
