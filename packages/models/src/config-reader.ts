@@ -37,6 +37,7 @@ const HARMLESS = new Set([
   '_attn_implementation',
   '_attn_implementation_autoset',
   'transformers.js_config',
+  'auto_map', // Python classes for a model type that is known here
   // Defaults of `generate` that old configs carry.
   ...[
     'max_length',
@@ -102,17 +103,17 @@ export class ConfigReader {
     if (!Number.isInteger(x) || x < 1 || x >= 2 ** 31) throw this.wrong(key, 'a positive integer', x)
     return x
   }
-  /** A count, or undefined where the config says null. */
+  /** A count, or undefined where the config says null, or says nothing and nothing is meant then. */
   optionalCount(key: string, otherwise?: number): number | undefined {
-    if (this.json[key] !== null) return this.count(key, otherwise)
-    this.ignore(key)
-    return undefined
+    return this.#absent(key, otherwise) ? undefined : this.count(key, otherwise)
   }
-  /** A number, or undefined where the config says null. */
+  /** A number, or undefined where the config says null, or says nothing and nothing is meant then. */
   optionalNumber(key: string, otherwise?: number): number | undefined {
-    if (this.json[key] !== null) return this.number(key, otherwise)
+    return this.#absent(key, otherwise) ? undefined : this.number(key, otherwise)
+  }
+  #absent(key: string, otherwise: number | undefined): boolean {
     this.ignore(key)
-    return undefined
+    return this.json[key] === null || (this.json[key] === undefined && otherwise === undefined)
   }
   flag(key: string, otherwise: boolean): boolean {
     const x = this.raw(key) ?? otherwise

@@ -31,7 +31,6 @@ export function deepseekSpec(c: ConfigReader, { type, defaults, pairing, router 
   c.ignore('attention_dropout', 'pretraining_tp', 'output_router_logits', 'aux_loss_alpha', 'seq_aux', 'ep_size') // training
   c.ignore('num_key_value_heads', 'head_dim', 'qk_head_dim') // follow from the others: every head has its own keys
   c.ignore('num_nextn_predict_layers', 'num_mtp_layers') // further heads that guess ahead; the next token does not need them
-  c.ignore('auto_map') // Python classes for this model type
   c.only('moe_layer_freq', 1)
   const dim = c.count('hidden_size', defaults.dim)
   const maxPositions = c.count('max_position_embeddings', defaults.maxPositions)

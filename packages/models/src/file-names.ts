@@ -16,15 +16,23 @@ export function layersWhere({ layers }: DecoderSpec, alike: (layer: LayerSpec) =
   return numbers.length > 1 ? `{${numbers.join('|')}}` : numbers[0]?.toString()
 }
 
-/** Names that decoders of the Llama family share: embedding, head, norms. */
-export const decoderRules = [
+/** Names that decoders of the Llama family share: embedding, head, norms (`normed` says what a norm holds). */
+const decoderRulesWith = (normed: (file: string, param: string) => Rule[]): (Rule | Ignored)[] => [
   same('model.embed_tokens', 'embed'),
-  same('model.norm', 'norm'),
+  ...normed('model.norm', 'norm'),
   same('lm_head', 'head'),
   ignore('lm_head.weight', 'the head is the embedding table where the config ties them'),
-  same('model.layers.{i}.input_layernorm', 'layers.{i}.attentionNorm'),
-  same('model.layers.{i}.post_attention_layernorm', 'layers.{i}.mlpNorm'),
+  ...normed('model.layers.{i}.input_layernorm', 'layers.{i}.attentionNorm'),
+  ...normed('model.layers.{i}.post_attention_layernorm', 'layers.{i}.mlpNorm'),
   ignore('model.layers.{i}.self_attn.rotary_emb.inv_freq', 'computed from the config'),
+]
+export const decoderRules = decoderRulesWith((file, param) => [same(file, param)])
+/** The same where norms have biases. */
+export const biasedNormDecoderRules = decoderRulesWith(normRules)
+/** A norm after each block. */
+export const outputNormRules = [
+  same('model.layers.{i}.post_attention_layernorm', 'layers.{i}.attentionOutputNorm'),
+  same('model.layers.{i}.post_feedforward_layernorm', 'layers.{i}.mlpOutputNorm'),
 ]
 /** Separate projections of queries, keys, values and the output. */
 export const headsRules = (at = '{i}'): Rule[] =>
@@ -66,3 +74,12 @@ export function fused(file: string, heights: readonly number[], { groups = 1, tr
     ),
   )
 }
+/** All experts of a layer in one tensor (E, 2 · hidden, dim) of gates and then ups, and one of downs. */
+export const fusedExpertRules = (file: string, hidden: number): Rule[] => [
+  rule(
+    `${file}.gate_up_proj`,
+    ['gate', 'up'].map(x => `layers.{i}.mlp.experts.${x}.weight`),
+    split(1, [hidden, hidden]),
+  ),
+  rule(`${file}.down_proj`, 'layers.{i}.mlp.experts.down.weight'),
+]

@@ -1,7 +1,7 @@
 import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules, same } from './file-names.ts'
+import { decoderRules, gatedMlpRules, headsRules, outputNormRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -59,9 +59,8 @@ export const gemma2: ModelDefinition = {
   },
   layout: () =>
     layout([
-      same('model.layers.{i}.post_attention_layernorm', 'layers.{i}.attentionOutputNorm'),
+      ...outputNormRules,
       same('model.layers.{i}.pre_feedforward_layernorm', 'layers.{i}.mlpNorm'),
-      same('model.layers.{i}.post_feedforward_layernorm', 'layers.{i}.mlpOutputNorm'),
       ...decoderRules,
       ...headsRules(),
       ...gatedMlpRules,

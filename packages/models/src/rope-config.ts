@@ -13,24 +13,36 @@ export interface RopeDefaults {
   readonly layers?: string
   /** False where `rope_scaling` is another kind of layer's. */
   readonly scaled?: boolean
+  /** Key of the base in the style of transformers 4; `rope_theta` by default. */
+  readonly thetaKey?: string
+  /** Rope types that configs of this model type call otherwise. */
+  readonly types?: Readonly<Record<string, string>>
+  /** `original_max_position_embeddings` beside `max_position_embeddings`, which counts before that of the scaling. */
+  readonly trained?: number
 }
+
+/** Rope types whose frequencies transformers computes for the context a model was first trained for. */
+const TRAINED = ['llama3', 'yarn', 'longrope']
 
 /** Rotary settings of config.json, in the style of transformers 5 (`rope_parameters`) or 4 (`rope_theta`, `rope_scaling`). */
 export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: number, defaults: RopeDefaults = {}): RopeSpec {
   const all = c.object('rope_parameters')
-  const modern = defaults.layers === undefined ? all : (all?.[defaults.layers] as Readonly<Record<string, unknown>> | undefined)
-  const legacy = defaults.scaled === false ? undefined : c.object('rope_scaling')
-  const scaling = { ...(legacy ?? (modern ? {} : defaults.parameters)), ...(modern ?? {}) } as Record<string, unknown>
-  const given = c.raw('rope_theta')
+  const modern = defaults.layers === undefined ? all : ofLayers(c, all, defaults.layers)
+  const legacy = (defaults.scaled === false ? undefined : c.object('rope_scaling')) ?? {}
+  const own = Object.keys(legacy).length === 0 ? (modern ?? defaults.parameters) : { ...(defaults.layers ? modern : {}), ...legacy }
+  const scaling: Record<string, unknown> = { ...own }
+  const { thetaKey = 'rope_theta' } = defaults
+  const given = c.raw(thetaKey)
   const theta = scaling.rope_theta ?? given ?? defaults.theta ?? 10000
-  if (typeof theta !== 'number' || !(theta > 0)) throw c.wrong('rope_theta', 'a positive number', theta)
+  if (typeof theta !== 'number' || !(theta > 0)) throw c.wrong(thetaKey, 'a positive number', theta)
   const partial = scaling.partial_rotary_factor ?? c.raw('partial_rotary_factor') ?? defaults.partial ?? 1
   if (typeof partial !== 'number' || !(partial > 0 && partial <= 1)) throw c.wrong('partial_rotary_factor', 'a number in (0, 1]', partial)
   if (partial !== 1 && defaults.partial === undefined)
     throw new AttuneError('ERR_UNSUPPORTED', `${c.file}: models of this type turn whole heads; 'partial_rotary_factor' is ${partial}`, {
       partial_rotary_factor: partial,
     })
-  const type = scaling.rope_type ?? scaling.type ?? 'default'
+  const told = scaling.rope_type ?? scaling.type ?? 'default'
+  const type = defaults.types?.[told as string] ?? told
   for (const k of ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type']) delete scaling[k]
   if (typeof type !== 'string' || !scalings[type])
     throw new AttuneError(
@@ -38,6 +50,8 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
       `${c.file}: rope type ${JSON.stringify(type)} is not supported (known: ${Object.keys(scalings).join(', ')})`,
       { rope_type: type },
     )
+  const trained = c.raw('original_max_position_embeddings') ?? defaults.trained
+  if (TRAINED.includes(type) && trained !== undefined) scaling.original_max_position_embeddings = trained
   const unknown = Object.keys(scaling).filter(k => !scalings[type].keys.includes(k) && scaling[k] !== null)
   if (unknown.length > 0)
     throw new AttuneError(
@@ -53,6 +67,17 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
     maxPositions,
     ...(type === 'default' ? {} : { scaling: { ...scaling, type } }),
   }
+}
+
+/** The settings of one kind of layers; a config that has some for all of them alike is not understood. */
+function ofLayers(
+  c: ConfigReader,
+  all: Readonly<Record<string, unknown>> | undefined,
+  layers: string,
+): Record<string, unknown> | undefined {
+  for (const [kind, x] of Object.entries(all ?? {}))
+    if (x !== null && typeof x !== 'object') throw c.wrong('rope_parameters', `settings by kind of layer (${layers})`, { [kind]: x })
+  return (all?.[layers] ?? undefined) as Record<string, unknown> | undefined
 }
 
 /** YaRN's factor on scores, as the square root DeepSeek applies to queries and keys each: 0.1 · mscale_all_dim · ln(factor) + 1. */

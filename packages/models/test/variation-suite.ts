@@ -40,7 +40,7 @@ export function variationSuite(names: readonly string[], definitions: readonly M
         [17, 18],
         [18, 30],
       ]) {
-        const { data } = await (await runner.step([{ sequence, ids: ids.slice(from, to) }], allLogits)).read('logits')
+        const { data } = await (await runner.step([{ sequence, ids: ids.slice(from, to), span: ids.length }], allLogits)).read('logits')
         expect(data.length).toBe((to - from) * model.spec.vocab)
         for (let i = 0; i < data.length; i++) expect(Math.abs(data[i] - want[from * model.spec.vocab + i])).toBeLessThan(tolerance)
       }

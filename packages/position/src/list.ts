@@ -21,6 +21,7 @@ export const positions: readonly PositionAbout[] = [
   rope('dynamic', 'Rotary positions, base by length'),
   rope('yarn', 'Rotary positions, YaRN', 'https://arxiv.org/abs/2309.00071'),
   rope('llama3', 'Rotary positions, Llama 3'),
+  rope('longrope', 'Rotary positions, LongRoPE', 'https://arxiv.org/abs/2402.13753'),
   { name: 't5', title: 'Relative position buckets', paper: 'https://arxiv.org/abs/1910.10683', oracle: 'transformers: T5Attention' },
   { name: 'alibi', title: 'Linear biases', paper: 'https://arxiv.org/abs/2108.12409', oracle: 'transformers: slopes of BLOOM' },
   { name: 'learned', title: 'Learned table, also on a grid', oracle: 'transformers: ViT, with PyTorch’s bicubic resampling' },

@@ -73,7 +73,7 @@ export const scalings: Readonly<Record<string, ScalingRule>> = {
       const factor = number(spec, 'factor')
       const low = number(spec, 'low_freq_factor')
       const high = number(spec, 'high_freq_factor')
-      const trained = number(spec, 'original_max_position_embeddings')
+      const trained = number(spec, 'original_max_position_embeddings', spec.maxPositions)
       const values = inverseFrequencies(spec.dims, spec.theta).map(x => {
         const wave = f((2 * Math.PI) / x)
         if (wave < trained / high) return x
@@ -82,6 +82,18 @@ export const scalings: Readonly<Record<string, ScalingRule>> = {
         return f(f(f(1 - smooth) * f(x / f(factor))) + f(smooth * x))
       })
       return { values, factor: 1 }
+    },
+  },
+  /** A divisor for each frequency, others where a sequence is longer than the model's first context. https://arxiv.org/abs/2402.13753 */
+  longrope: {
+    keys: ['factor', 'attention_factor', 'short_factor', 'long_factor', 'original_max_position_embeddings'],
+    varies: true,
+    frequencies(spec, span) {
+      const trained = number(spec, 'original_max_position_embeddings', spec.maxPositions)
+      const divisors = numbers(spec, span > trained ? 'long_factor' : 'short_factor')
+      const values = Float32Array.from(divisors, (by, i) => f(1 / f(f(by) * f(f(spec.theta) ** f(f(2 * i) / f(spec.dims))))))
+      const factor = number(spec, 'factor', spec.maxPositions / trained)
+      return { values, factor: number(spec, 'attention_factor', factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(trained))) }
     },
   },
 }
@@ -103,4 +115,16 @@ function number(spec: RopeSpec, key: string, otherwise?: number): number {
       { key, value: x },
     )
   return x
+}
+
+/** One number per frequency. */
+function numbers(spec: RopeSpec, key: string): readonly number[] {
+  const list = (spec.scaling as Record<string, unknown> | undefined)?.[key]
+  const want = Math.ceil(spec.dims / 2)
+  if (!Array.isArray(list) || list.length !== want || list.some(x => typeof x !== 'number' || !(x > 0)))
+    throw new AttuneError('ERR_FORMAT', `config.json: rope scaling '${spec.scaling?.type}' needs ${want} positive numbers '${key}'`, {
+      key,
+      value: list,
+    })
+  return list
 }
