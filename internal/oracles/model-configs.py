@@ -9,6 +9,7 @@ import sys
 from transformers import CONFIG_MAPPING
 
 FILES = {
+    "encoder-configs": ["bert", "roberta", "xlm-roberta", "distilbert", "modernbert", "vit"],
     "gpt-configs": ["gpt2", "bloom", "falcon", "gptj", "gpt_neo", "gpt_bigcode", "mpt", "opt"],
     "default-configs": ["llama", "gpt_oss", "deepseek_v2", "deepseek_v3", "qwen3_next", "mamba2", "minimax"],
     "rope-configs": ["mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma3_text", "smollm3", "granite", "olmo2", "cohere", "phi", "stablelm",

@@ -3,7 +3,7 @@ import { ConfigReader } from './config-reader.ts'
 import type { EncoderHeadSpec } from './encoder-head.ts'
 import type { EncoderSpec } from './encoder-spec.ts'
 import { normRules, same } from './file-names.ts'
-import { headCounts } from './heads-config.ts'
+import { wholeHeads } from './heads-config.ts'
 
 /** What BERT's descendants read of a config beyond their class. */
 export interface BertBody {
@@ -29,7 +29,7 @@ export function bertSpec(
   // Of the pooler of an early TensorFlow release, which no model reads.
   c.ignore('directionality', 'pooler_fc_size', 'pooler_num_attention_heads', 'pooler_num_fc_layers')
   c.ignore('pooler_size_per_head', 'pooler_type', 'output_past')
-  const { dim, heads, headDim } = headCounts(c, { dim: 768, heads: 12 })
+  const { dim, heads, headDim } = wholeHeads(c, { dim: 768, heads: 12 })
   const norm = { kind: 'layer', eps: c.number('layer_norm_eps', 1e-12, 0), bias: true } as const
   const activation = c.activation('hidden_act', 'gelu')
   const vocab = c.count('vocab_size', words)

@@ -31,3 +31,11 @@ export function headsAttention(
   if (kvHeads === counts.heads) return { variant: 'mha', config: { ...same, ...more } }
   return kvHeads === 1 ? { variant: 'mqa', config: { ...same, ...more } } : { variant: 'gqa', config: { ...counts, ...more } }
 }
+
+/** Heads that all have keys of their own and share the width: what encoders' configs say. */
+export function wholeHeads(c: ConfigReader, defaults: Pick<HeadCounts, 'dim' | 'heads'>): Omit<HeadCounts, 'kvHeads'> {
+  const dim = c.count('hidden_size', defaults.dim)
+  const heads = c.count('num_attention_heads', defaults.heads)
+  if (dim % heads !== 0) throw c.wrong('num_attention_heads', `a divisor of hidden_size (${dim})`, heads)
+  return { dim, heads, headDim: dim / heads }
+}

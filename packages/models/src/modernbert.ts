@@ -6,7 +6,7 @@ import { architectureOf, labelCount } from './encoder-class.ts'
 import type { EncoderHeadSpec } from './encoder-head.ts'
 import type { EncoderSpec } from './encoder-spec.ts'
 import { normRules, same } from './file-names.ts'
-import { headCounts } from './heads-config.ts'
+import { wholeHeads } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 
 const CLASSES = [
@@ -29,7 +29,7 @@ export const modernbert: EncoderDefinition = {
     c.ignore('sparse_prediction', 'sparse_pred_ignore_index', 'cls_token_id')
     c.ignore('position_embedding_type', 'layer_norm_eps') // written beside norm_eps, never read
     c.only('tie_word_embeddings', true)
-    const { dim, heads, headDim } = headCounts(c, { dim: 768, heads: 12 })
+    const { dim, heads, headDim } = wholeHeads(c, { dim: 768, heads: 12 })
     const maxPositions = c.count('max_position_embeddings', 8192)
     const norm = { kind: 'layer', eps: c.number('norm_eps', 1e-5, 0), bias: c.flag('norm_bias', false) } as const
     const vocab = c.count('vocab_size', 50368)

@@ -7,6 +7,7 @@ import { architectureOf, labelCount } from './encoder-class.ts'
 import type { EncoderHeadSpec } from './encoder-head.ts'
 import type { EncoderSpec } from './encoder-spec.ts'
 import { normRules, same } from './file-names.ts'
+import { wholeHeads } from './heads-config.ts'
 
 /** Vision transformer: a class token and patches of an image. Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929 */
 export const vit: EncoderDefinition = {
@@ -16,16 +17,14 @@ export const vit: EncoderDefinition = {
     const c = new ConfigReader(json)
     c.ignore('hidden_dropout_prob', 'attention_probs_dropout_prob') // training
     c.ignore('encoder_stride') // of masked image modelling only
-    const dim = c.count('hidden_size', 768)
-    const heads = c.count('num_attention_heads', 12)
-    if (dim % heads !== 0) throw c.wrong('num_attention_heads', `a divisor of hidden_size (${dim})`, heads)
+    const { dim, heads, headDim } = wholeHeads(c, { dim: 768, heads: 12 })
     const patch = sizeOf(c, 'patch_size', 16)
     const image = sizeOf(c, 'image_size', 224)
     if (image[0] < patch[0] || image[1] < patch[1]) throw c.wrong('image_size', `at least patch_size (${patch.join(' × ')})`, image)
     const layer: EncoderSpec['layers'][number] = {
       attention: {
         variant: 'mha',
-        config: { dim, heads, headDim: dim / heads, bias: c.flag('qkv_bias', true), outBias: true },
+        config: { dim, heads, headDim, bias: c.flag('qkv_bias', true), outBias: true },
         position: { kind: 'none' },
         mask: { kind: 'full' },
       },

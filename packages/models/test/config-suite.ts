@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { ModelDefinition } from '../src/index.ts'
+import type { EncoderDefinition, ModelDefinition } from '../src/index.ts'
 
 type Config = Record<string, unknown>
 /** Model types, each with values that it cannot have, by key. */
-export type Refused = readonly (readonly [ModelDefinition, Config])[]
+export type Refused = readonly (readonly [ModelDefinition | EncoderDefinition, Config])[]
 
 /** config.json of model types against what transformers fills in (`oracle`: internal/oracles/model-configs.py). */
 export function configSuite(oracle: Readonly<Record<string, unknown>>, refused: Refused): void {
@@ -24,10 +24,11 @@ export function configSuite(oracle: Readonly<Record<string, unknown>>, refused: 
       )
     })
     it('plans files for every parameter it names', () => {
-      const spec = definition.spec(filled)
-      const [{ files }] = definition.layout(spec).save(['embed.weight'])
-      expect(definition.layout(spec).load(files, { params: ['embed.weight'] }).length).toBe(1)
-      expect(() => definition.layout(spec).load(['surprise.weight'])).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }))
+      const layout = definition.layout(definition.spec(filled) as never)
+      const param = definition.kind === 'encoder' ? 'layers.0.attention.o.weight' : 'embed.weight'
+      const [{ files }] = layout.save([param])
+      expect(layout.load(files, { params: [param] }).length).toBe(1)
+      expect(() => layout.load(['surprise.weight'])).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }))
     })
   })
 }
