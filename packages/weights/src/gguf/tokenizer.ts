@@ -56,7 +56,7 @@ const USER_DEFINED = 4
 
 function readVocabulary(meta: Metadata): Vocabulary {
   const key = 'tokenizer.ggml.tokens'
-  const tokens = meta.require(meta.strings(key), key)
+  const tokens = meta.require(meta.strings(key), key).map((token, id) => token || `[EMPTY_${id}]`) // as llama.cpp names them
   const types = meta.numbers('tokenizer.ggml.token_type')
   if (types && types.length !== tokens.length)
     throw meta.wrong('tokenizer.ggml.token_type', `${types.length} entries for ${tokens.length} tokens`)
