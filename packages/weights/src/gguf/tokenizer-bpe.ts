@@ -30,8 +30,9 @@ const words = (digits: string) =>
   )
 
 /** `tokenizer.ggml.pre` → how text is cut before merging. */
-const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
+export const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
   'gpt-2': byteLevel(true),
+  'phi-2': byteLevel(true),
   smollm: digitsThenGpt2,
   starcoder: digitsThenGpt2,
   'llama-bpe': words('\\p{N}{1,3}'),
