@@ -13,6 +13,14 @@ export const starcoder2: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json)
     c.ignore('attention_dropout', 'residual_dropout', 'embedding_dropout') // training
+    // Left over from GPTBigCode in published files; transformers reads hidden_act and norm_epsilon.
+    c.ignore(
+      'activation_function',
+      'layer_norm_epsilon',
+      'attention_softmax_in_fp32',
+      'scale_attention_softmax_in_fp32',
+      'scale_attn_weights',
+    )
     c.only('mlp_type', 'default')
     c.only('norm_type', 'layer_norm')
     const counts = headCounts(c, { dim: 3072, heads: 24, kvHeads: 2 })
