@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { type CpuOptions, cpu } from '@attune/backend-cpu'
 import { createKit } from '@attune/kit'
-import { llama } from '@attune/models'
+import { gpt2, llama } from '@attune/models'
 import { openModel } from '@attune/weights/node'
 
 export interface Measured {
@@ -35,7 +35,7 @@ const settled = async (): Promise<number> => {
 await openModel(folder).then(c => c.close()) // what reading and its threads take
 count()
 const device = await cpu(JSON.parse(options) as CpuOptions)
-const kit = createKit({ devices: [device], attention: [mha, mqa, gqa], models: [llama] })
+const kit = createKit({ devices: [device], attention: [mha, mqa, gqa], models: [llama, gpt2] })
 const checkpoint = await openModel(folder)
 const before = await settled()
 writeFileSync('/proc/self/clear_refs', '5') // from here on VmHWM is the peak

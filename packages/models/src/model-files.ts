@@ -14,6 +14,7 @@ import {
   type TensorEntry,
   value,
 } from '@attune/weights'
+import { Workspace } from './workspace.ts'
 
 export interface LoadOptions {
   /** `as-stored` keeps packed and half weights as they are in the file, or as near as kernels have it; `f32` decodes them. */
@@ -34,10 +35,11 @@ export function valuesFromFiles(
   const shapes = parameterShapes(tree)
   const unknown: string[] = []
   const found = new Map<string, Constant>()
+  const workspace = new Workspace()
   for (const a of assigned(checkpoint, layout, shapes, unknown)) {
     const stored = a.files.map(name => checkpoint.tensors.get(name)!)
     const entries = weights === 'f32' ? stored : stored.map(loadable)
-    for (const [name, made] of constantsOf(a, entries, shapes, weights)) found.set(name, made)
+    for (const [name, made] of constantsOf(a, entries, shapes, weights, workspace)) found.set(name, made)
   }
   if (unknown.length > 0)
     throw new AttuneError(
@@ -105,6 +107,7 @@ function constantsOf(
   entries: readonly TensorEntry[],
   shapes: ReadonlyMap<string, readonly number[]>,
   mode: 'as-stored' | 'f32',
+  workspace: Workspace,
 ): [string, Constant][] {
   const at = { file: entries[0].file, tensor: a.files[0] }
   let told: ReturnType<typeof loadValues>
@@ -134,9 +137,12 @@ function constantsOf(
     const plain = a.steps.length === 0 ? entries[0] : undefined
     const storage = kept(dtype, shape, mode)
     if (!plain) {
-      const made = async () => (await read()).get(name)!
-      if (storage) return [name, new Constant(storage, shape, async () => (await made()).bytes, at.tensor)]
-      return [name, new Constant('f32', shape, async () => bytesOfFloats(floatsOf(await made())), at.tensor)]
+      const bytes = async () => {
+        const made = (await read()).get(name)!
+        return storage ? made.bytes : bytesOfFloats(floatsOf(made))
+      }
+      const pieces = (signal?: AbortSignal) => workspace.pieces(a, entries, name, !storage, signal)
+      return [name, new Constant(storage ?? 'f32', shape, bytes, at.tensor, pieces)]
     }
     if (storage)
       return [

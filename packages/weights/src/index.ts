@@ -24,7 +24,7 @@ export {
   saveValues,
 } from './layout/layout.ts'
 export { inverse, merge, permuteRope, reshape, type Step, split, stack, transpose } from './layout/steps.ts'
-export { hollow, type Value, value } from './layout/value.ts'
+export { bytesIn, hollow, type Value, value } from './layout/value.ts'
 export { loadable } from './loadable.ts'
 export { openCheckpoint } from './open.ts'
 export { memoryOutput, type OutputFile, type OutputFolder, writeWhole } from './output.ts'

@@ -20,6 +20,19 @@ export function value(dtype: FileStorage, shape: readonly number[], make: () => 
   }
 }
 
+let fresh = (bytes: number): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
+
+/** A value's bytes, and those it is made from, in memory that `take` gives; it may hold anything before. */
+export function bytesIn(take: typeof fresh, of: Value): Uint8Array {
+  const before = fresh
+  fresh = take
+  try {
+    return of.bytes
+  } finally {
+    fresh = before
+  }
+}
+
 /** Stands for a tensor whose bytes are not there yet. */
 export const hollow = (dtype: FileStorage, shape: readonly number[]): Value =>
   value(dtype, shape, () => {
@@ -41,9 +54,9 @@ export function reshaped(from: Value, shape: readonly number[]): Value {
 export function unpacked(from: Value): Value {
   if (typeof from.dtype !== 'object') return from
   return value('f32', from.shape, () => {
-    const out = new Float32Array(count(from.shape))
-    decode(from.dtype, from.bytes, out)
-    return new Uint8Array(out.buffer)
+    const out = fresh(4 * count(from.shape))
+    decode(from.dtype, from.bytes, new Float32Array(out.buffer, out.byteOffset, out.length / 4))
+    return out
   })
 }
 
@@ -61,7 +74,7 @@ export function cut(from: Value, axis: number, sizes: readonly number[]): Value[
     value(dtype, shape.with(axis, size), () => {
       const at = sum(spans.slice(0, i))
       if (outer === 1) return from.bytes.subarray(at, at + spans[i])
-      const bytes = new Uint8Array(outer * spans[i])
+      const bytes = fresh(outer * spans[i])
       for (let o = 0; o < outer; o++) bytes.set(from.bytes.subarray(o * stride + at, o * stride + at + spans[i]), o * spans[i])
       return bytes
     }),
@@ -86,7 +99,7 @@ export function joined(parts: readonly Value[], axis: number): Value {
     const outer = count(first.shape.slice(0, axis))
     const spans = sizes.map(size => fileBytes(first.dtype, size * inner))
     const stride = sum(spans)
-    const bytes = new Uint8Array(outer * stride)
+    const bytes = fresh(outer * stride)
     let at = 0
     parts.forEach((part, i) => {
       for (let o = 0; o < outer; o++) bytes.set(part.bytes.subarray(o * spans[i], (o + 1) * spans[i]), o * stride + at)
@@ -102,7 +115,7 @@ export function gathered(from: Value, order: (row: number) => number): Value {
   return value(from.dtype, from.shape, () => {
     const [rows] = from.shape
     const span = from.bytes.length / rows
-    const bytes = new Uint8Array(from.bytes.length)
+    const bytes = fresh(from.bytes.length)
     for (let r = 0; r < rows; r++) {
       const at = order(r) * span
       bytes.set(from.bytes.subarray(at, at + span), r * span)
@@ -119,10 +132,10 @@ export function transposed(matrices: Value): Value {
   const [rows, columns] = from.shape.slice(-2)
   return value(from.dtype, [...from.shape.slice(0, -2), columns, rows], () => {
     const { bytes: size } = blockOf(from.dtype)
-    const out = new Uint8Array(from.bytes.length)
+    const out = fresh(from.bytes.length)
     const source = from.bytes.byteOffset % size === 0 ? from.bytes : from.bytes.slice()
     const src = new WORDS[size](source.buffer, source.byteOffset, count(from.shape))
-    const dst = new WORDS[size](out.buffer)
+    const dst = new WORDS[size](out.buffer, out.byteOffset, count(from.shape))
     for (let first = 0; first < count(from.shape); first += rows * columns)
       for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) dst[first + c * rows + r] = src[first + r * columns + c]
     return out
