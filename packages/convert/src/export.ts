@@ -1,9 +1,9 @@
-import { filesFromValues, type Model, type ModelDefinition } from '@attune/models'
+import { decoderParams, filesFromValues, idleTensors, type Model, type ModelDefinition } from '@attune/models'
 import { isCodec } from '@attune/tensor'
-import { type Checkpoint, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
+import { type Checkpoint, fromEntry, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
 import { constantSource, type Rounding, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
-import { folderForm } from './folder-form.ts'
+import { type FolderForm, folderForm } from './folder-form.ts'
 import { sha256, tensorsHash } from './hash.ts'
 import type { Replayed } from './replay.ts'
 
@@ -104,9 +104,12 @@ export async function exportTo(
   }
   let record = told
   const layout = form.model.definition.layout(form.model.spec)
-  const tensors = [...filesFromValues(layout, form.model.values)].map(([name, c]) =>
-    constantSource(name, c, options.dtype ?? ownType(source, name) ?? dtype, meter),
-  )
+  const tensors = [
+    ...[...filesFromValues(layout, form.model.values, source.tensors)].map(([name, c]) =>
+      constantSource(name, c, options.dtype ?? ownType(source, name) ?? dtype, meter),
+    ),
+    ...idle(model, form, source).map(entry => fromEntry(entry, FLOATS.has(entry.dtype) && options.dtype ? { dtype: options.dtype } : {})),
+  ]
   const noticed = async (file: string): Promise<string | undefined> => {
     const hash = await resuming?.hash(file)
     if (hash !== undefined) files[file] = hash
@@ -146,6 +149,15 @@ export async function exportTo(
 }
 
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
+
+const FLOATS = new Set<unknown>(['f32', 'f16', 'bf16'])
+
+/** What the source's files hold beside what is computed with, where the folder is of the same type. */
+function idle({ definition, variants }: Model, form: FolderForm, source: Checkpoint): TensorEntry[] {
+  if (form.model.definition !== definition) return []
+  const spec = definition.spec(source.config, source.tensors)
+  return idleTensors(source, definition.layout(spec), decoderParams(spec, variants)).map(name => source.tensors.get(name)!)
+}
 
 /** The same conversion gives the same file, however long it took. */
 function withoutTime({ seconds: _, ...report }: Conversion['report']): ConversionRecord['report'] {

@@ -52,15 +52,24 @@ export function valuesFromFiles(
   return values
 }
 
-/** The tensors that files of a layout hold, by name: what `valuesFromFiles` reads back. Bytes are made when asked for. */
-export function filesFromValues(layout: Layout, values: ParamValues): Map<string, Constant> {
+/** Names of a checkpoint's tensors that no parameter of the tree is made of. */
+export function idleTensors(checkpoint: Pick<Checkpoint, 'name' | 'tensors'>, layout: Layout, tree: ParamTree): string[] {
+  const used = new Set(assigned(checkpoint, layout, parameterShapes(tree), []).flatMap(a => a.files))
+  return [...checkpoint.tensors.keys()].filter(name => !used.has(name))
+}
+
+/**
+ * The tensors that files of a layout hold, by name: what `valuesFromFiles` reads back. Bytes are made when asked for. Where a layout knows
+ * several names for a parameter, it is one of those `like` which the files shall be.
+ */
+export function filesFromValues(layout: Layout, values: ParamValues, like?: { has(tensor: string): boolean }): Map<string, Constant> {
   const params = new Map<string, Constant>()
   for (const [path, { weight, bias }] of values) {
     params.set(`${path}.weight`, weight)
     if (bias) params.set(`${path}.bias`, bias)
   }
   const files = new Map<string, Constant>()
-  for (const a of layout.save(params.keys())) {
+  for (const a of layout.save(params.keys(), like)) {
     const own = a.params.map(name => params.get(name)!)
     if (a.steps.length === 0) {
       files.set(a.files[0], own[0])
@@ -93,7 +102,12 @@ function parameterShapes(tree: ParamTree): Map<string, readonly number[]> {
   return shapes
 }
 
-function assigned(checkpoint: Checkpoint, layout: Layout, shapes: ReadonlyMap<string, unknown>, unknown: string[]): Assignment[] {
+function assigned(
+  checkpoint: Pick<Checkpoint, 'name' | 'tensors'>,
+  layout: Layout,
+  shapes: ReadonlyMap<string, unknown>,
+  unknown: string[],
+): Assignment[] {
   try {
     return layout.load(checkpoint.tensors.keys(), { params: shapes.keys(), unknown: name => unknown.push(name) })
   } catch (error) {

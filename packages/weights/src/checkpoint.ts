@@ -39,6 +39,8 @@ export interface Checkpoint {
   /** Texts of the files by which sentence encoders say how to pool (see `sentenceSettings`). */
   readonly sentence?: Readonly<Record<string, string | undefined>>
   readonly files: readonly { readonly name: string; readonly size: number }[]
+  /** Small JSON files as they are written, by name: 1.0 and 1 are one number, but not to every reader. */
+  readonly texts?: Readonly<Record<string, string>>
   close(): Promise<void>
 }
 

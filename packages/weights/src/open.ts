@@ -59,6 +59,7 @@ async function openSafetensors(folder: Folder, signal?: AbortSignal): Promise<Ch
       await Promise.all([POOLING_FILE, MODULES_FILE, LENGTH_FILE].map(async file => [file, await readText(folder, file, signal)] as const)),
     ),
     files: folder.files,
+    texts: await textsOf(folder, ['config.json', 'generation_config.json', 'tokenizer_config.json'], signal),
     async close() {
       await Promise.all(sources.map(s => s.close()))
     },
@@ -117,6 +118,15 @@ async function readBytes(folder: Folder, file: string, signal?: AbortSignal): Pr
 async function readText(folder: Folder, file: string, signal?: AbortSignal): Promise<string | undefined> {
   const bytes = await readBytes(folder, file, signal)
   return bytes && new TextDecoder().decode(bytes)
+}
+
+async function textsOf(folder: Folder, names: readonly string[], signal?: AbortSignal): Promise<Record<string, string>> {
+  const texts: Record<string, string> = {}
+  for (const name of names) {
+    const text = await readText(folder, name, signal)
+    if (text !== undefined) texts[name] = text
+  }
+  return texts
 }
 
 async function readJson(folder: Folder, file: string, signal?: AbortSignal): Promise<Record<string, unknown> | undefined> {

@@ -1,10 +1,14 @@
 import type { Checkpoint } from './checkpoint.ts'
+import { inFormOf } from './json-form.ts'
 import { type OutputFolder, writeWhole } from './output.ts'
 import { type WriteOptions, writeSafetensors } from './safetensors/write.ts'
 import type { TensorSource } from './tensor-source.ts'
 
 /** What a Hugging Face folder holds beside its tensors. */
-export type CheckpointFiles = Pick<Checkpoint, 'config' | 'tokenizerJson' | 'tokenizerConfig' | 'generationConfig' | 'chatTemplate'>
+export type CheckpointFiles = Pick<
+  Checkpoint,
+  'config' | 'tokenizerJson' | 'tokenizerConfig' | 'generationConfig' | 'chatTemplate' | 'texts'
+>
 
 type Contents = Readonly<Record<string, string | Uint8Array | Readonly<Record<string, unknown>>>>
 
@@ -20,13 +24,15 @@ export async function saveCheckpoint(
 ): Promise<void> {
   try {
     await writeSafetensors(out, tensors, options)
-    const { config, tokenizerJson, tokenizerConfig, generationConfig, chatTemplate } = files
+    const { config, tokenizerJson, tokenizerConfig, generationConfig, chatTemplate, texts } = files
     const inConfig = tokenizerConfig?.chat_template !== undefined
+    const formed = (name: string, value: Contents[string] | undefined) =>
+      value !== undefined && texts?.[name] !== undefined ? inFormOf(value, texts[name]) : value
     const beside = {
-      'config.json': config,
+      'config.json': formed('config.json', config),
       'tokenizer.json': tokenizerJson,
-      'tokenizer_config.json': tokenizerConfig,
-      'generation_config.json': generationConfig,
+      'tokenizer_config.json': formed('tokenizer_config.json', tokenizerConfig),
+      'generation_config.json': formed('generation_config.json', generationConfig),
       'chat_template.jinja': inConfig ? undefined : chatTemplate,
     }
     const write = async (files: Readonly<Record<string, Contents[string] | undefined>>) => {

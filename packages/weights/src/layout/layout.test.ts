@@ -172,3 +172,11 @@ describe('layout', () => {
     expect(() => model.save(['layers.0.q.weight'])).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }))
   })
 })
+
+it('writes by the names that a source has, where a layout knows several', () => {
+  const either = layout([rule('model.{i}.w', 'layers.{i}.w'), rule('{i}.w', 'layers.{i}.w')])
+  const names = (like?: Set<string>) => either.save(['layers.0.w', 'layers.1.w'], like).flatMap(a => a.files)
+  expect(names()).toEqual(['model.0.w', 'model.1.w'])
+  expect(names(new Set(['0.w', '1.w']))).toEqual(['0.w', '1.w'])
+  expect(names(new Set(['other']))).toEqual(['model.0.w', 'model.1.w'])
+})

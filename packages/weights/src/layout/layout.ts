@@ -35,8 +35,11 @@ export interface LoadOptions {
 export interface Layout {
   /** How to read a checkpoint's tensors. Errors: `ERR_UNSUPPORTED` for a tensor not known, `ERR_FORMAT` for one missing or doubled; both name it. */
   load(tensors: Iterable<string>, options?: LoadOptions): Assignment[]
-  /** How to write parameters. Errors: `ERR_UNSUPPORTED` for a parameter without a rule, `ERR_ARGUMENT` for one that lacks its companions. */
-  save(params: Iterable<string>): Assignment[]
+  /**
+   * How to write parameters; where several rules know one, as the first has it, or the first whose tensor is among those `like` which it
+   * shall be. Errors: `ERR_UNSUPPORTED` for a parameter without a rule, `ERR_ARGUMENT` for one that lacks its companions.
+   */
+  save(params: Iterable<string>, like?: { has(tensor: string): boolean }): Assignment[]
 }
 
 type Names = string | readonly string[]
@@ -73,13 +76,14 @@ export function layout(entries: readonly (Rule | Ignored)[]): Layout {
       const ignorable = (a: Assignment) => a.files.every(f => ignored.some(i => i.ignored.match(f)))
       return params ? matching(rules, found, new Set(params), unknown, ignorable) : unique(found)
     },
-    save: params =>
+    save: (params, like) =>
       assign(
         rules,
         new Set(params),
         'params',
         (missing, of) =>
           new AttuneError('ERR_ARGUMENT', `parameter ${missing} is missing; ${of} is written together with it`, { param: missing, of }),
+        like,
       ),
   }
 }
@@ -106,10 +110,11 @@ function assign(
   names: ReadonlySet<string>,
   side: 'files' | 'params',
   incomplete: (missing: string, of: string) => Error,
+  like?: { has(tensor: string): boolean },
 ): Assignment[] {
   const groups = new Map<string, { rule: Rule; holes: Holes; first: string; run: number }>()
   for (const name of names) {
-    const [rule, holes, running] = lookUp(rules, side, name)
+    const [rule, holes, running] = lookUp(rules, side, name, like)
     const key = `${rules.indexOf(rule)} ${JSON.stringify(Object.entries(holes).sort())}`
     const group = groups.get(key) ?? { rule, holes, first: name, run: 0 }
     group.run = Math.max(group.run, running + 1)
@@ -125,15 +130,23 @@ function assign(
   })
 }
 
-function lookUp(rules: readonly Rule[], side: 'files' | 'params', name: string): [Rule, Holes, number] {
+function lookUp(
+  rules: readonly Rule[],
+  side: 'files' | 'params',
+  name: string,
+  like?: { has(tensor: string): boolean },
+): [Rule, Holes, number] {
+  let first: [Rule, Holes, number] | undefined
   for (const rule of rules)
     for (const p of rule[side]) {
       const holes = p.match(name)
       if (!holes) continue
-      if (!p.running) return [rule, holes, 0]
-      const { [p.running]: at, ...rest } = holes
-      return [rule, rest, Number(at)]
+      const { [p.running ?? '']: at = 0, ...rest } = holes
+      first ??= [rule, rest, Number(at)]
+      if (!like) return first
+      if (like.has(expand(rule.files[0], rest, 1)[0])) return [rule, rest, Number(at)]
     }
+  if (first) return first
   throw new AttuneError('ERR_UNSUPPORTED', `parameter ${name} has no rule in this layout`, { param: name })
 }
 

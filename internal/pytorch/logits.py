@@ -1,0 +1,37 @@
+"""Opens the folders that export.ts wrote in transformers and compares logits. python logits.py FOLDER"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+torch.set_num_threads(1)
+transformers.logging.set_verbosity_error()
+worst, wrong = 0.0, 0
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    said = json.loads((folder / "attune.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    kind = getattr(transformers, config["architectures"][0])
+    ids = torch.tensor([said["ids"]])
+    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if config.get("is_encoder_decoder") else {})}
+
+    def logits(path):
+        model, info = kind.from_pretrained(path, dtype=torch.float32, output_loading_info=True, attn_implementation="eager")
+        left = {k: v for k, v in info.items() if v and k in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+        with torch.no_grad():
+            return model.eval()(**inputs).logits[0], left
+
+    made, left = logits(folder)
+    if "logits" not in said:
+        against, own = "source in transformers", logits(said["source"])[0]
+    else:
+        against, own = "attune", torch.tensor(said["logits"]).reshape(said["shape"])
+    scale = max(1.0, own.abs().max().item())
+    error = (made - own).abs().max().item() / scale
+    bad = error > 2e-4 or left
+    worst, wrong = max(worst, error), wrong + bool(bad)
+    print(f"{said['name']:38} {said['how']:10} {kind.__name__:26} {'WRONG' if bad else 'equal'} {error:.1e} to {against} {left or ''}")
+print(f"largest relative difference {worst:.1e}, {wrong} wrong")
+sys.exit(wrong > 0)
