@@ -82,9 +82,9 @@ def randomise(model):
 
 
 for name in sys.argv[1:] or CASES:
-    model_type, config = CASES[name]
+    model_type, config, attention = (*CASES[name], "eager")[:3]
     torch.manual_seed(sum(map(ord, name)))
-    model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[model_type](**config), attn_implementation="eager").float().eval()
+    model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[model_type](**config), attn_implementation=attention).float().eval()
     randomise(model)
     model.tie_weights()
     model.save_pretrained(ROOT / name)

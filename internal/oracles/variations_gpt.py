@@ -14,10 +14,11 @@ CASES = {
     "falcon-grouped": ("falcon", dict(WORDS, num_kv_heads=2, new_decoder_architecture=True, tie_word_embeddings=False)),
     "falcon-one-norm": ("falcon", dict(WORDS, num_kv_heads=1, new_decoder_architecture=True, num_ln_in_parallel_attn=1, bias=True,
                                        ffn_hidden_size=24, rope_parameters=dict(rope_type="linear", factor=2.0, rope_theta=500.0))),
-    "falcon-rw": ("falcon", RW),
-    "falcon-alibi-shared": ("falcon", dict(WORDS, hidden_size=24, num_attention_heads=6, alibi=True)),
+    # Eager attention adds Falcon's linear biases twice, once in the mask; the default, as here, once.
+    "falcon-rw": ("falcon", RW, "sdpa"),
+    "falcon-alibi-shared": ("falcon", dict(WORDS, hidden_size=24, num_attention_heads=6, alibi=True), "sdpa"),
     "falcon-alibi-grouped": ("falcon", dict(RW, hidden_size=24, num_attention_heads=6, num_kv_heads=3, new_decoder_architecture=True,
-                                            parallel_attn=True)),
+                                            parallel_attn=True), "sdpa"),
     "falcon-serial": ("falcon", dict(WORDS, multi_query=False, parallel_attn=False, activation="relu")),
     "gptj": ("gptj", dict(GPT, rotary_dim=4)),
     "gptj-tied": ("gptj", dict(GPT, rotary_dim=8, n_inner=24, tie_word_embeddings=True)),
@@ -29,6 +30,7 @@ CASES = {
     "gpt_bigcode-heads": ("gpt_bigcode", dict(GPT, multi_query=False, scale_attn_weights=False, n_inner=24, tie_word_embeddings=False,
                                               activation_function="gelu_fast")),
     "mpt": ("mpt", dict(MPT)),
+    "mpt-without-biases": ("mpt", dict(MPT, n_layers=1, no_bias=False, attn_config=dict(qk_ln=True))),
     "mpt-clipped": ("mpt", dict(MPT, d_model=24, n_heads=6, layer_norm_epsilon=1e-3, tie_word_embeddings=False,
                                 attn_config=dict(clip_qkv=0.6, softmax_scale=0.7))),
     "opt": ("opt", dict(OPT)),
@@ -36,3 +38,4 @@ CASES = {
     "opt-bare": ("opt", dict(OPT, enable_bias=False, layer_norm_elementwise_affine=False, activation_function="gelu")),
     "opt-narrow": ("opt", dict(OPT, word_embed_proj_dim=8, _remove_final_layer_norm=True)),
 }
+STYLED = ["falcon-one-norm"]

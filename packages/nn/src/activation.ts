@@ -6,10 +6,16 @@ export const activations: Readonly<Record<string, (x: Expr) => Expr>> = {
   silu,
   swish: silu,
   gelu,
+  gelu_python: gelu,
   gelu_new: geluTanh,
+  gelu_fast: geluTanh,
+  gelu_accurate: geluTanh,
   gelu_pytorch_tanh: geluTanh,
+  gelu_python_tanh: geluTanh,
+  quick_gelu: x => x.mul(x.mul(1.702).sigmoid()),
   tanh: x => x.tanh(),
   relu,
+  relu2: x => relu(x).mul(relu(x)),
 }
 export function activation(name: string): (x: Expr) => Expr {
   const f = activations[name]

@@ -1,4 +1,4 @@
-export { type AlibiSpec, alibiSlopes } from './alibi.ts'
+export { type AlibiSpec, alibiSlopes, mptSlopes } from './alibi.ts'
 export { type GridSize, gridPositions, learnedPositions, rowsFrom, type TablePositions, widened } from './learned.ts'
 export { type PositionAbout, positions } from './list.ts'
 export { bindPosition, type Position, type PositionSpec, positionTable, type RopeOperands, readsKeyPositions } from './position.ts'

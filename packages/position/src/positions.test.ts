@@ -1,7 +1,8 @@
-import { evaluate } from '@attune/expr'
-import { readAll, reference, tensor } from '@attune/tensor'
+import { cpu } from '@attune/backend-cpu'
+import { evaluate, substitute } from '@attune/expr'
+import { mapWith, readAll, reference, tensor } from '@attune/tensor'
 import { expect, it } from 'vitest'
-import { alibiSlopes, bindPosition, gridPositions, learnedPositions, t5Buckets, widened } from './index.ts'
+import { alibiSlopes, bindPosition, gridPositions, learnedPositions, mptSlopes, t5Buckets, widened } from './index.ts'
 import oracle from './positions-oracle.json' with { type: 'json' }
 
 const noRope = () => {
@@ -36,6 +37,21 @@ it.each(oracle.alibi)('slopes of ALiBi for $heads heads', ({ heads, slopes }) =>
   alibiSlopes(heads).forEach((x, i) => expect(Math.abs(x - slopes[i]) / slopes[i]).toBeLessThan(1e-6))
   const { score } = bindPosition({ kind: 'alibi', slopes: [0, slopes[0]] }, tensor([0], [1], 'i32'), noRope)
   expect(evaluate(score!, at(9, 4, 2), (_, [head]) => [0, slopes[0]][head])).toBeCloseTo(0.5 - 5 * slopes[0], 6)
+})
+
+it.each(oracle.mpt)('slopes of MPT for $heads heads down to 2^-$max', ({ heads, max, slopes }) => {
+  mptSlopes(heads, max).forEach((x, i) => expect(Math.abs(x - slopes[i]) / slopes[i]).toBeLessThan(1e-6))
+})
+
+it.each(oracle.falcon)('biases of Falcon in bfloat16, head $head of $heads', async ({ heads, head, at: positions, values }) => {
+  const { score } = bindPosition({ kind: 'alibi', slopes: alibiSlopes(heads), rounded: 0.25 }, tensor([0], [1], 'i32'), noRope)
+  const cpuDevice = await cpu({ backend: 'native', threads: 1 })
+  for (const device of [reference(), cpuDevice]) {
+    const ids = tensor(positions, [positions.length], 'i32')
+    const { out } = await readAll({ out: mapWith(p => substitute(score!, { s: 0, h: head, 'k.position': p }), [ids]) }, device)
+    expect([...out.data]).toEqual(values.map(x => x / 4))
+    await device.close()
+  }
 })
 
 it.each(oracle.grids)(
