@@ -6,6 +6,7 @@ import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { explain } from './explain.ts'
+import { exportGguf } from './export.ts'
 import { inspect } from './inspect.ts'
 import { logits } from './logits.ts'
 import { run } from './run.ts'
@@ -20,6 +21,7 @@ export const commands: readonly CliCommand[] = [
   chat,
   inspect,
   convert,
+  exportGguf,
   compare,
   evaluate,
   embed,

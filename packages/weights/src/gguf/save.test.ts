@@ -14,7 +14,12 @@ const fixture = (file: string) => new URL(`../../test/fixtures/${file}`, import.
 const open = (name: string) => ggufCheckpoint(memorySource(`${name}.gguf`, new Uint8Array(readFileSync(fixture(`gguf/${name}.gguf`)))))
 async function written(files: Checkpoint, tensors: Iterable<TensorSource>, type?: GgufType): Promise<Uint8Array> {
   const out = memoryOutput()
-  await saveGguf(out, files, tensors, { type, fileName: 'x.gguf' })
+  let told: object | undefined
+  const check = (config: object) => {
+    told = config
+  }
+  await saveGguf(out, files, tensors, { type, fileName: 'x.gguf', check })
+  expect(told).toEqual((await ggufCheckpoint(memorySource('x.gguf', out.files.get('x.gguf')!))).config)
   return out.files.get('x.gguf')!
 }
 const copies = (checkpoint: Checkpoint) => [...checkpoint.tensors.values()].map(entry => fromEntry(entry))

@@ -8,6 +8,9 @@ import type { Change, Config, Field, GgufArchitecture } from './architecture.ts'
 import { GGUF_ARCHITECTURES } from './architectures/index.ts'
 import { encoded } from './encode.ts'
 import { ggufHeader, padded } from './header.ts'
+import { Metadata } from './metadata.ts'
+import { GGML_TYPES } from './types.ts'
+import type { GgufValue } from './value.ts'
 import { tokenizerFields } from './write-tokenizer.ts'
 
 /** Types to write matrices in, with llama.cpp's numbers of the tensor type and of a file of mostly it. */
@@ -29,6 +32,8 @@ export interface SaveGgufOptions {
   /** `general.name`. */
   readonly name?: string
   readonly architectures?: readonly GgufArchitecture[]
+  /** Shown the config as it will be read back, before anything is written; what it throws stops that. */
+  check?(config: Record<string, unknown>): void
   readonly signal?: AbortSignal
   onProgress?(event: { tensor: string; written: number; total: number }): void
 }
@@ -67,6 +72,7 @@ export async function saveGguf(
     ...architecture.metadata(config),
     ...tokenizerFields(files, rows),
   ]
+  options.check?.(readBack(architecture, config, fileName, fields, planned))
   const total = planned.reduce((n, t) => n + t.bytes, 0)
   let written = 0
   try {
@@ -98,6 +104,22 @@ export async function saveGguf(
     await out.discard()
     throw error
   }
+}
+
+/** What the metadata says of the config. */
+function readBack(
+  architecture: GgufArchitecture,
+  config: Config,
+  file: string,
+  fields: readonly Field[],
+  tensors: readonly Planned[],
+): Record<string, unknown> {
+  const values = fields.map(([key, type, value]) => [key, type === 'f32' ? Math.fround(value) : (value as GgufValue)] as const)
+  const infos = tensors.map(
+    ({ name, shape, bytes, as }) => [name, { name, shape, bytes, byteOffset: 0, type: GGML_TYPES.get(as.type)! }] as const,
+  )
+  const folded = architecture.unfolded?.(config) ?? []
+  return architecture.config(new Metadata(file, new Map(values)), new Map(infos), new Map(folded.map(t => [t.name, t.values])))
 }
 
 function architectureFor(config: Config, architectures: readonly GgufArchitecture[]): GgufArchitecture {
