@@ -182,6 +182,10 @@ static napi_value map_file(napi_env env, napi_callback_info info) {
   const char *error = nullptr;
   bool ok = memory_map(path, (size_t)a.number(1), (size_t)a.number(2), m, error);
   free(path);
+  if (ok && !memory_watch(m.base, m.mapped)) {
+    memory_unmap(m.base, m.mapped);
+    ok = false, error = "is one mapping too many";
+  }
   if (!ok) { napi_throw_error(env, nullptr, error); return nullptr; }
   napi_value list;
   napi_create_array_with_length(env, 3, &list);
@@ -192,15 +196,22 @@ static napi_value map_file(napi_env env, napi_callback_info info) {
 }
 static napi_value unmap_file(napi_env env, napi_callback_info info) {
   Args a(env, info);
+  memory_unwatch(a.pointer<void>(0));
   memory_unmap(a.pointer<void>(0), (size_t)a.number(1));
   return nullptr;
+}
+// lost(base): whether the file of a mapping became shorter and what it lost was touched
+static napi_value lost_file(napi_env env, napi_callback_info info) {
+  napi_value v;
+  napi_get_boolean(env, memory_lost(Args(env, info).pointer<void>(0)), &v);
+  return v;
 }
 
 extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   const struct { const char *name; napi_callback call; } functions[] = {
     {"isas", isas}, {"open", open_pool}, {"close", close_pool}, {"threads", threads}, {"hold", hold}, {"submit", submit_job},
     {"abort", abort_job}, {"alloc", alloc}, {"free", release}, {"copyIn", copy_in}, {"copyOut", copy_out}, {"zero", zero}, {"map", map_file},
-    {"unmap", unmap_file},
+    {"unmap", unmap_file}, {"lost", lost_file},
   };
   for (auto &f : functions) {
     napi_value v;

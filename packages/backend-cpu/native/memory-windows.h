@@ -43,3 +43,8 @@ static bool memory_map(const char *path, size_t offset, size_t bytes, Mapping &o
   return !error;
 }
 static void memory_unmap(void *base, size_t) { UnmapViewOfFile(base); }
+
+// The system keeps a file that is mapped from becoming shorter.
+static bool memory_watch(void *, size_t) { return true; }
+static void memory_unwatch(void *) {}
+static bool memory_lost(void *) { return false; }

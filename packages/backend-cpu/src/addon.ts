@@ -14,6 +14,7 @@ export interface Addon {
   zero(address: number, bytes: number): void
   map(path: string, offset: number, bytes: number): [data: number, base: number, mapped: number]
   unmap(base: number, mapped: number): void
+  lost(base: number): boolean
 }
 
 export interface NativeIsa {

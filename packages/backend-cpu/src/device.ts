@@ -8,22 +8,11 @@ import {
   type Limits,
   type Program,
 } from '@attune/tensor'
+import { CpuBuffer } from './buffer.ts'
 import type { Doctor } from './doctor.ts'
 import { encode, roundUp } from './encode.ts'
-import { type Engine, queueLimit } from './engine.ts'
+import { type Engine, type Mapping, queueLimit } from './engine.ts'
 import { CpuExecutable } from './executable.ts'
-
-/** Memory of the CPU device. */
-export class CpuBuffer implements DeviceBuffer {
-  freed = false
-  constructor(
-    readonly owner: CpuDevice,
-    readonly bytes: number,
-    readonly address: number,
-    /** Present for a mapped file: it cannot be written. */
-    readonly unmap?: () => void,
-  ) {}
-}
 
 /** Copies on the event loop happen in pieces of this size; about a millisecond each. */
 const piece = 4 * 2 ** 20
@@ -105,7 +94,8 @@ export class CpuDevice implements Device {
 
   /**
    * A read-only buffer of `bytes` bytes at `offset` of a local file. Native: mapped, so it costs memory only where it is read and shares
-   * the system's page cache; the file must not shrink while it is in use. WebAssembly: read into the heap.
+   * the system's page cache. Reads and runs that touch what such a file has lost meanwhile reject with `ERR_FORMAT`; bytes that others
+   * change in it are seen changed. WebAssembly: read into the heap.
    */
   async mapFile(path: string, offset = 0, bytes?: number): Promise<CpuBuffer> {
     this.assertOpen()
@@ -113,15 +103,15 @@ export class CpuDevice implements Device {
     return mapFile(this, path, offset, bytes)
   }
   /** Takes over memory that was mapped elsewhere. */
-  adopt(address: number, bytes: number, unmap: () => void): CpuBuffer {
-    const buffer = new CpuBuffer(this, bytes, address, unmap)
+  adopt(path: string, bytes: number, mapping: Mapping): CpuBuffer {
+    const buffer = new CpuBuffer(this, bytes, mapping.address, { ...mapping, path })
     this.#live.add(buffer)
     return buffer
   }
 
   async write(buffer: DeviceBuffer, bytes: Uint8Array, offset = 0): Promise<void> {
     const b = this.range(buffer, offset, bytes.byteLength)
-    if (b.unmap) throw new AttuneError('ERR_ARGUMENT', 'a mapped file cannot be written', { bytes: b.bytes })
+    if (b.file) throw new AttuneError('ERR_ARGUMENT', 'a mapped file cannot be written', { bytes: b.bytes })
     const put = (at: number, n: number) => this.engine.copyIn(b.address + offset + at, bytes.subarray(at, at + n))
     if (this.#calm(bytes.byteLength)) return put(0, bytes.byteLength)
     return this.#copy(() => this.#pieces(bytes.byteLength, put))
@@ -133,6 +123,7 @@ export class CpuDevice implements Device {
     const get = (at: number, n: number) => this.engine.copyOut(b.address + offset + at, out.subarray(at, at + n))
     if (this.#calm(bytes)) get(0, bytes)
     else await this.#copy(() => this.#pieces(bytes, get))
+    b.assertWhole()
     return out
   }
 
@@ -201,7 +192,7 @@ export class CpuDevice implements Device {
     return block
   }
   #release(b: CpuBuffer): void {
-    if (b.unmap) return b.unmap()
+    if (b.file) return b.file.unmap()
     this.engine.free(b.address, b.bytes)
     this.#held -= b.bytes
   }

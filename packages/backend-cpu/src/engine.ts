@@ -21,11 +21,18 @@ export interface Engine {
   submit(job: number, ended: (aborted: boolean, lost?: Error) => void): void
   abort(job: number): void
   /** Read-only memory over a file's bytes, shared with the page cache; absent where a file must be read instead. */
-  map?(path: string, offset: number, bytes: number): { readonly address: number; unmap(): void }
+  map?(path: string, offset: number, bytes: number): Mapping
   /** Gives memory and threads back while nothing is allocated or running; the next call brings them back. */
   rest?(): Promise<void>
   /** Ends the threads. Nothing is running any more. */
   close(): Promise<void>
+}
+
+export interface Mapping {
+  readonly address: number
+  unmap(): void
+  /** Whether the file became shorter meanwhile and what it lost was touched: zeros were read there. */
+  lost(): boolean
 }
 
 /** Jobs a engine accepts before one has ended. */

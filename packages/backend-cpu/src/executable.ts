@@ -1,5 +1,6 @@
 import { AttuneError, type Executable, type Program, type RunOptions, type SlotView } from '@attune/tensor'
-import type { CpuBuffer, CpuDevice } from './device.ts'
+import type { CpuBuffer } from './buffer.ts'
+import type { CpuDevice } from './device.ts'
 import { type Encoded, roundUp } from './encode.ts'
 
 /** Fields of a job before its lengths and slots, as float64 (native/program.h); the first holds the abort word and the status. */
@@ -36,7 +37,7 @@ export class CpuExecutable implements Executable {
     device.assertOpen()
     if (this.#disposed) throw new AttuneError('ERR_ARGUMENT', 'the program was disposed', {})
     if (signal?.aborted) throw new AttuneError('ERR_ABORTED', 'the run was aborted', {}, signal.reason)
-    this.#bind(lengths, slots)
+    const files = this.#bind(lengths, slots)
     const launches = this.#program.launches.length
     const times = profile ? device.alloc(8 * launches) : undefined
     const block = this.#idle.pop() ?? device.block(this.#bytes.byteLength)
@@ -46,6 +47,7 @@ export class CpuExecutable implements Executable {
     device.engine.copyIn(block.address, this.#bytes)
     try {
       await device.run(block.address, signal)
+      for (const file of files) file.assertWhole()
       if (times && profile) device.engine.copyOut(times.address, new Uint8Array(profile.buffer, profile.byteOffset, 8 * launches))
     } finally {
       if (times) device.free(times)
@@ -61,8 +63,9 @@ export class CpuExecutable implements Executable {
     for (const b of this.#idle) this.#device.free(b)
   }
 
-  /** Checks what a run binds and writes it into the job. */
-  #bind(lengths: readonly number[], slots: readonly SlotView[]): void {
+  /** Checks what a run binds and writes it into the job. Returns the mapped files among it. */
+  #bind(lengths: readonly number[], slots: readonly SlotView[]): CpuBuffer[] {
+    const files: CpuBuffer[] = []
     const known = this.#program.lengths
     if (lengths.length !== known.length || slots.length !== this.#program.slots)
       throw new AttuneError(
@@ -82,8 +85,10 @@ export class CpuExecutable implements Executable {
       if (!view?.buffer) throw new AttuneError('ERR_ARGUMENT', `slot ${i} is not bound`, { slot: i })
       const extent = this.#program.growing?.has(i) ? Math.min(use.extent, view.buffer.bytes - view.offset) : use.extent
       const b = this.#device.range(view.buffer, view.offset, extent)
-      if (use.written && b.unmap) throw new AttuneError('ERR_ARGUMENT', `slot ${i} is written, a mapped file is bound to it`, { slot: i })
+      if (use.written && b.file) throw new AttuneError('ERR_ARGUMENT', `slot ${i} is written, a mapped file is bound to it`, { slot: i })
+      if (b.file) files.push(b)
       this.#job[header + known.length + i] = b.address + view.offset
     }
+    return files
   }
 }

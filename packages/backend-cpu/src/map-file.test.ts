@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { DeviceBuffer } from '@attune/tensor'
 import { afterAll, describe, expect, test } from 'vitest'
 import { builds, openCpu } from '../test/devices.ts'
 import { copyLaunch } from '../test/programs.ts'
@@ -32,6 +33,30 @@ describe.each(builds)('$name', ({ options }) => {
     expect((await device.mapFile(path, 12_000_000)).bytes).toBe(0)
     await device.close()
   })
+})
+
+test.skipIf(process.platform === 'win32')('a mapped file that becomes shorter is an error, not the end of the process', async () => {
+  const device = await openCpu({ backend: 'native', threads: 2 })
+  const short = join(folder, 'short.bin')
+  writeFileSync(short, values)
+  const [file, whole] = [await device.mapFile(short), await device.mapFile(path)]
+  const out = device.alloc(file.bytes)
+  const n = values.length
+  const program = await device.load({ launches: [copyLaunch(0, 1, n)], lengths: [], slots: 2 })
+  const slots = (buffer: DeviceBuffer) => [buffer, out].map(b => ({ buffer: b, offset: 0 }))
+  await program.run([], slots(file))
+  truncateSync(short, 5_000_000)
+  const refused = { code: 'ERR_FORMAT', data: { path: short } }
+  expect([...new Float32Array((await device.read(file, 40_000, 8)).buffer)]).toEqual([10_000, 10_001]) // still there
+  await expect(program.run([], slots(file))).rejects.toMatchObject(refused)
+  await expect(device.read(file, 11_000_000, 4)).rejects.toMatchObject(refused)
+  await expect(device.mapFile(short, 0, 12_000_000)).rejects.toMatchObject({ code: 'ERR_FORMAT' })
+  await program.run([], slots(whole)) // others are what they were
+  expect([...new Float32Array((await device.read(out, 4 * n - 8, 8)).buffer)]).toEqual([n - 2, n - 1])
+  device.free(file)
+  const again = await device.mapFile(short)
+  expect([...new Float32Array((await device.read(again, 4_999_996, 4)).buffer)]).toEqual([1_249_999])
+  await device.close()
 })
 
 test('a mapped file cannot be written', async () => {

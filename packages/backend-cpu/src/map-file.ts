@@ -1,6 +1,7 @@
 import { AttuneError } from '@attune/tensor'
 import { nodeModule } from './addon.ts'
-import type { CpuBuffer, CpuDevice } from './device.ts'
+import type { CpuBuffer } from './buffer.ts'
+import type { CpuDevice } from './device.ts'
 
 const piece = 4 * 2 ** 20
 
@@ -18,8 +19,7 @@ export async function mapFile(device: CpuDevice, path: string, offset: number, b
     if (!(offset >= 0 && length >= 0 && offset + length <= size && Number.isSafeInteger(offset)))
       throw new AttuneError('ERR_FORMAT', `${path} has ${size} bytes; ${offset} … ${offset + length} are asked for`, { path, offset, size })
     if (device.engine.map && length > 0) {
-      const { address, unmap } = device.engine.map(path, offset, length)
-      return device.adopt(address, length, unmap)
+      return device.adopt(path, length, device.engine.map(path, offset, length))
     }
     const buffer = device.alloc(length)
     const chunk = new Uint8Array(Math.min(piece, length))

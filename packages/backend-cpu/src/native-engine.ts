@@ -44,7 +44,7 @@ export async function nativeEngine({ addon, isas }: LoadedAddon, isa: string, th
     abort: job => addon.abort(job),
     map(path, offset, bytes) {
       const [address, base, mapped] = addon.map(path, offset, bytes)
-      return { address, unmap: () => addon.unmap(base, mapped) }
+      return { address, unmap: () => addon.unmap(base, mapped), lost: () => addon.lost(base) }
     },
     async close() {
       addon.close(pool)
