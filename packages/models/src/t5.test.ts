@@ -1,28 +1,13 @@
-import { readFile } from 'node:fs/promises'
-import { cross, mha } from '@attune/attention-heads'
 import { cpu } from '@attune/backend-cpu'
 import { reference } from '@attune/tensor'
 import { testEncoderDecoder } from '@attune/testing'
-import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
-import { diskFolder, fileSource } from '@attune/weights/node'
 import { describe, expect, it } from 'vitest'
-import { modelFrom, t5 } from './index.ts'
+import { t5Oracle } from '../test/encoder-oracles.ts'
+import { t5 } from './index.ts'
 
-const variants = new Map([mha, cross].map(v => [v.name, v]))
-const path = new URL('../test/fixtures/t5/', import.meta.url).pathname
-
-async function oracle() {
-  const tensors = await readSafetensors(await fileSource(`${path}/golden.safetensors`))
-  return {
-    model: modelFrom(await openCheckpoint(await diskFolder(path)), t5, variants),
-    golden: JSON.parse(await readFile(`${path}/golden.json`, 'utf8')),
-    tensor: (key: string) => floats(tensors.tensors.get(key)!),
-  }
-}
-
-testEncoderDecoder('t5, reference', oracle, async () => reference())
-testEncoderDecoder('t5, native', oracle, () => cpu({ backend: 'native', threads: 2 }))
-testEncoderDecoder('t5, WebAssembly', oracle, () => cpu({ backend: 'wasm', threads: 2 }))
+testEncoderDecoder('t5, reference', t5Oracle, async () => reference())
+testEncoderDecoder('t5, native', t5Oracle, () => cpu({ backend: 'native', threads: 2 }))
+testEncoderDecoder('t5, WebAssembly', t5Oracle, () => cpu({ backend: 'wasm', threads: 2 }))
 
 /** config.json of google/flan-t5-small, as the Hub has it. */
 const flan = {
