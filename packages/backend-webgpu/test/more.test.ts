@@ -7,7 +7,7 @@ import { afterAll, describe } from 'vitest'
 import { openWebGpu, whyNoVulkan } from './open.ts'
 
 // SwiftShader takes minutes for all of them: `pnpm check:webgpu` does.
-const all = (import.meta as { env?: { MODE?: string } }).env?.MODE === 'all'
+const all = process.env.ATTUNE_ALL !== undefined
 
 /** A fold beside a window, page bounds, a scan of its own shape, weights summed over all steps. */
 describe.skipIf(whyNoVulkan)(`Dawn on SwiftShader${whyNoVulkan ? `: ${whyNoVulkan}` : ''}`, () => {
