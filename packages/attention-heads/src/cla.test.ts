@@ -1,7 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { causal } from '@attune/attention'
 import { cpu } from '@attune/backend-cpu'
-import { automatic, type CacheManager, contiguous, evicting, paged, quantised, ring, turned, windowStates } from '@attune/cache'
+import {
+  automatic,
+  type CacheManager,
+  contiguous,
+  type EvictionPolicy,
+  evicting,
+  type Observed,
+  paged,
+  quantised,
+  ring,
+  turned,
+  windowStates,
+} from '@attune/cache'
 import { snapKv } from '@attune/cache/policies'
 import { keptBytes } from '@attune/evaluate'
 import { lastLogits, type Model, noOutput, Runner } from '@attune/models'
@@ -71,6 +83,31 @@ it('keeps half of what layers with rows of their own would', async () => {
   const [model, plain] = [tinyModel(cla, config, { layers: 4, others }), tinyModel(gqa, config, { layers: 4 })]
   const bytes = (m: Model) => keptBytes(m.spec, m.variants, { rows: 128 })
   expect(bytes(model)).toBe(bytes(plain) / 2)
+})
+it('shows a policy the queries of every layer that reads the rows', async () => {
+  const model = tinyModel(cla, config, { layers: 4, others })
+  const seen: Observed[] = []
+  const watching: EvictionPolicy = {
+    ...{ name: 'watching', about: { title: 'Watching' }, observes: { queries: 3 }, after: 'prefill' },
+    plan(observed) {
+      seen.push(observed)
+      return []
+    },
+  }
+  const runner = new Runner(model, reference(), { cache: evicting(watching, { rows: 1e9 }) })
+  await runner.feed(runner.open(), tokens(20), noOutput, undefined, { settle: true })
+  // What each layer's own queries are, by layers that keep rows of their own.
+  const single = (layer: number) => seen[0].layers[layer].queries!
+  for (const owner of [0, 2]) {
+    const { count, width, data, keyHeads } = single(owner)
+    expect([count, width, keyHeads]).toEqual([3, 8, [0, 0, 1, 1, 0, 0, 1, 1]])
+    expect(data.length).toBe(3 * 8 * 8)
+    const halves = [0, 1].map(half => [0, 1, 2].flatMap(n => [...data.subarray((n * 8 + half * 4) * 8, (n * 8 + half * 4 + 4) * 8)]))
+    expect(halves[0].every(Number.isFinite) && halves[1].every(Number.isFinite)).toBe(true)
+    expect(nmse(halves[0], halves[1])).toBeGreaterThan(0.1)
+  }
+  expect(seen[0].layers[1].rows).toEqual([])
+  await runner.dispose()
 })
 it('lets a ring keep what every reader sees', async () => {
   const model = tinyModel(cla, config, { layers: 2, others })

@@ -28,6 +28,7 @@ testAttention(mta, {
   configs: [
     { ...heads, queryTaps: 3, keyTaps: 5, mixLogits: true, headGroup: 2 },
     { ...heads, queryTaps: 2, keyTaps: 3, norm: true, gate: true },
+    { ...heads, queryTaps: 2, keyTaps: 3, mixLogits: true, headGroup: 2, norm: true, gate: true },
   ],
   devices,
 })

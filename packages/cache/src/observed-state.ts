@@ -1,6 +1,6 @@
 import type { Observer, StepTokens } from '@attune/attention'
 import { table, variable } from '@attune/expr'
-import { dense, mapExpr, scatterRows, state, type Tensor } from '@attune/tensor'
+import { AttuneError, dense, mapExpr, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
 import type { KeeperOptions } from './keeper.ts'
 import type { EvictionPolicy } from './policy.ts'
@@ -15,7 +15,8 @@ interface SeenQueries {
 /** What a policy asked to see, kept on the device: weights of slots and the last queries of each layer. */
 export class ObservedState {
   readonly #buffers: BatchBuffers
-  readonly #queries = new Map<number, SeenQueries>()
+  /** Of each layer, what each that reads its rows shows. */
+  readonly #queries = new Map<number, SeenQueries[]>()
   #batchRows = 1
   #capacity = 0
 
@@ -46,7 +47,8 @@ export class ObservedState {
       if (this.policy.observes.mass && heads > 0)
         await this.#buffers.fit(`mass.${i}`, { batchRows, runs: heads, items: capacity, itemBytes: 4 })
     }
-    for (const [i, { heads, width }] of this.#queries) await this.#fitQueries(i, heads, width)
+    for (const [i, readers] of this.#queries)
+      for (const [reader, { heads, width }] of readers.entries()) await this.#fitQueries(i, reader, heads, width)
   }
   buffers = () => this.#buffers.all()
   fork = (from: number, to: number): Promise<void> => this.#buffers.copyRow(from, to)
@@ -58,6 +60,7 @@ export class ObservedState {
     const queries = this.#most
     const heads = lengths.shape[1] as number
     let sum: Tensor | undefined
+    let readers = 0
     return {
       mass: mass !== undefined,
       takeMass: (_part, seen) => {
@@ -70,11 +73,14 @@ export class ObservedState {
       takeQueries: queries
         ? (_part, q, keyHeads) => {
             const [, h, width] = q.shape as readonly number[]
-            this.#queries.set(layer, { heads: h, width, keyHeads })
-            void this.#fitQueries(layer, h, width)
+            const reader = readers++
+            const seen = this.#queries.get(layer) ?? []
+            this.#queries.set(layer, seen)
+            seen[reader] = { heads: h, width, keyHeads }
+            void this.#fitQueries(layer, reader, h, width)
             const b = variable('x0', 'i32')
             const index = mapExpr(b.mul(queries).add(variable('x1', 'i32').mod(queries)), [tokens.batch, tokens.row])
-            const buffer = state(`queries.${layer}`, 'f32', [tokens.batchRows * queries, h * width])
+            const buffer = state(queriesName(layer, reader), 'f32', [tokens.batchRows * queries, h * width])
             effects.push(scatterRows(buffer, index, dense(q).reshape([tokens.count, h * width])))
           }
         : undefined,
@@ -89,33 +95,43 @@ export class ObservedState {
   async setMass(layer: number, row: number, mass: Float32Array): Promise<void> {
     await this.#buffers.writeRow(`mass.${layer}`, row, new Uint8Array(mass.buffer, mass.byteOffset, mass.byteLength))
   }
-  /** The `wanted` last observed queries of a batch row, oldest first. */
+  /** The `wanted` last observed queries of a batch row, oldest first: the heads of all layers that read this one's rows, side by side. */
   async lastQueries(layer: number, row: number, rows: number, wanted: number) {
-    const seen = this.#queries.get(layer)
-    const most = this.#most
-    if (!seen || wanted === 0) return undefined
-    const ring = floats(await this.#buffers.readRow(`queries.${layer}`, row))
+    const readers = this.#queries.get(layer)
+    if (!readers || wanted === 0) return undefined
+    const [{ width }] = readers
+    const odd = readers.find(r => r.width !== width)
+    if (odd)
+      throw new AttuneError('ERR_UNSUPPORTED', `layer ${layer} is read by queries of ${width} and of ${odd.width} numbers`, { layer })
     const count = Math.min(wanted, rows)
-    const size = seen.heads * seen.width
-    const data = new Float32Array(count * size)
-    for (let i = 0; i < count; i++) {
-      const slot = (rows - count + i) % most
-      data.set(ring.subarray(slot * size, (slot + 1) * size), i * size)
+    const all = readers.reduce((n, { heads }) => n + heads, 0) * width
+    const data = new Float32Array(count * all)
+    let at = 0
+    for (const [reader, { heads }] of readers.entries()) {
+      const size = heads * width
+      const ring = floats(await this.#buffers.readRow(queriesName(layer, reader), row))
+      for (let i = 0; i < count; i++) {
+        const slot = (rows - count + i) % this.#most
+        data.set(ring.subarray(slot * size, (slot + 1) * size), i * all + at)
+      }
+      at += size
     }
-    return { count, width: seen.width, data, keyHeads: seen.keyHeads }
+    return { count, width, data, keyHeads: readers.flatMap(r => r.keyHeads) }
   }
   get capacity(): number {
     return this.#capacity
   }
 
-  readonly #fitQueries = (layer: number, heads: number, width: number): Promise<void> =>
-    this.#buffers.fit(`queries.${layer}`, {
+  readonly #fitQueries = (layer: number, reader: number, heads: number, width: number): Promise<void> =>
+    this.#buffers.fit(queriesName(layer, reader), {
       batchRows: this.#batchRows,
       runs: 1,
       items: this.#most,
       itemBytes: 4 * heads * width,
     })
 }
+
+const queriesName = (layer: number, reader: number): string => `queries.${layer}.${reader}`
 
 /** Key heads of a layer's rows; 0 where it keeps none. */
 export const headsOf = (spec: KeeperOptions['layers'][number]['spec']): number => {

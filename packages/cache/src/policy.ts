@@ -7,7 +7,7 @@ export interface ObservedLayer {
   readonly rows: readonly Int32Array[]
   /** Weight each slot received, when asked for: summed over the observed queries and the query heads that read the head. */
   readonly mass?: readonly Float32Array[]
-  /** The observed queries (n, query heads, d), oldest first, and the key head each query head reads. */
+  /** The observed queries (n, query heads, d), oldest first, of all layers that read these rows, and the key head each query head reads. */
   readonly queries?: { readonly count: number; readonly width: number; readonly data: Float32Array; readonly keyHeads: readonly number[] }
   /** Stored rows (slots, width) per head of the parts asked for. */
   readonly parts?: Readonly<Record<string, readonly Float32Array[]>>
