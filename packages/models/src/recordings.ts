@@ -6,7 +6,11 @@ export class Recordings {
   readonly #arena: Arena
   /** How many graphs were recorded. */
   count = 0
-  constructor(readonly device: Device) {
+  constructor(
+    readonly device: Device,
+    /** Looks at every op's results. */
+    readonly check = false,
+  ) {
     this.#arena = new Arena(device)
   }
   get allocations(): number {
@@ -17,7 +21,7 @@ export class Recordings {
     let r = this.#made.get(name)
     if (!r) {
       this.count++
-      r = record(this.device, graph(), { arena: this.#arena })
+      r = record(this.device, graph(), { arena: this.#arena, check: this.check })
       r.catch(() => this.#made.delete(name))
       this.#made.set(name, r)
     }

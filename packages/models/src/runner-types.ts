@@ -10,6 +10,8 @@ export interface RunnerOptions {
   readonly chunk?: number
   /** Bytes kept of sequences' beginnings for later sequences that begin alike (see `begin`); 0 by default. */
   readonly prefixBytes?: number
+  /** Runs steps op by op and throws `ERR_NAN` that names the first op which gives NaN. Slow. */
+  readonly check?: boolean
 }
 
 /** A sequence being processed: a batch row and how many rows it holds. */

@@ -33,13 +33,13 @@ export class Runner {
   constructor(
     readonly model: Model,
     readonly device: Device,
-    { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256, prefixBytes = 0 }: RunnerOptions = {},
+    { cache = automatic(ring(), contiguous()), kv = 'f32', chunk = 256, prefixBytes = 0, check }: RunnerOptions = {},
   ) {
     this.kv = kv
     this.#cache = cache.settings ? `${cache.name} ${JSON.stringify(cache.settings)}` : cache.name
     this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
     this.#states = new States(cache, { device, layers: layerStates(model), kv, chunk: this.chunk })
-    this.#recordings = new Recordings(device)
+    this.#recordings = new Recordings(device, check)
     if (prefixBytes > 0) {
       const why = whyNoPrefixes(model, this.#states)
       if (why) throw new AttuneError('ERR_UNSUPPORTED', `sequences cannot share beginnings: ${why}`, { cache: cache.name })
