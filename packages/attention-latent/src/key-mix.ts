@@ -13,6 +13,8 @@ export interface KeyMix {
   readonly stopped: number
   /** Share of the rotated keys' energy that stays rotated. */
   readonly kept: number
+  /** Share of it that turns as it did, over distances of 1 to 1,024 tokens: less what was stopped and what turns at a neighbour's frequency. */
+  readonly faithful?: number
 }
 
 export interface KeyMixOptions {
@@ -25,6 +27,8 @@ export interface KeyMixOptions {
   readonly fold: number
   /** Mixing by real orthogonal matrices (RoRoPE) or complex unitary ones, which hold more: both commute with rotation. */
   readonly mixing: 'real' | 'complex'
+  /** Angle a token of each pair; with it the mix says how faithful it is. */
+  readonly frequencies?: ArrayLike<number>
 }
 
 /**
@@ -33,14 +37,14 @@ export interface KeyMixOptions {
  * all components kept nothing changes. `keys` (kvHeads · d)² are the keys' second moments before rotation. TransMLA, Meng et al. 2025,
  * https://arxiv.org/abs/2502.07864; complex mixing is ours.
  */
-export function mixKeys(keys: Matrix, { kvHeads, headDim: d, rotary, components, fold, mixing }: KeyMixOptions): KeyMix {
+export function mixKeys(keys: Matrix, { kvHeads, headDim: d, rotary, components, fold, mixing, frequencies }: KeyMixOptions): KeyMix {
   const all = rotary ? rotaryPairs(rotary) : []
   const blocks = all.length / fold
   const each = blocks > 0 ? components / blocks : 0
   const turned: Float64Array[] = []
   const stopped: Float64Array[] = []
   const pairs: number[] = []
-  let [kept, total] = [0, 0]
+  let [kept, total, faithful] = [0, 0, 0]
   for (let b = 0; b < blocks; b++) {
     const channels = Array.from({ length: kvHeads }, (_, g) =>
       all.slice(b * fold, (b + 1) * fold).map(([x, y]): Pair => [g * d + x, g * d + y]),
@@ -49,10 +53,13 @@ export function mixKeys(keys: Matrix, { kvHeads, headDim: d, rotary, components,
     for (let m = 0; m < channels.length; m++) {
       const rows = m < each ? turned : stopped
       rows.push(...componentRows(vectors, m, channels, keys.rows))
-      total += Math.max(0, values[m])
-      if (m >= each) continue
-      kept += Math.max(0, values[m])
-      pairs.push(b * fold + (each < fold ? Math.floor((m * fold) / each) : m % fold))
+      const energy = Math.max(0, values[m])
+      const at = m < each ? b * fold + (each < fold ? Math.floor((m * fold) / each) : m % fold) : undefined
+      total += energy
+      if (frequencies) faithful += energy * likeness(vectors, m, b * fold, fold, frequencies, at === undefined ? 0 : frequencies[at])
+      if (at === undefined) continue
+      kept += energy
+      pairs.push(at)
     }
   }
   const untouched = Array.from({ length: kvHeads }, (_, g) => stillDims(d, rotary).map(i => unit(keys.rows, g * d + i))).flat()
@@ -63,7 +70,28 @@ export function mixKeys(keys: Matrix, { kvHeads, headDim: d, rotary, components,
     still: rowsOf(still, keys.rows),
     stopped: stopped.length,
     kept: total > 0 ? kept / total : 1,
+    ...(frequencies && { faithful: total > 0 ? faithful / total : 1 }),
   }
+}
+
+const DISTANCES = Array.from({ length: 41 }, (_, i) => 2 ** (i / 4))
+/** How alike component `m` turns at `frequency` to how its channels do, `fold` frequencies of each head from `first` on: 1 for the same, by the mean cosine of what is between them. */
+function likeness(
+  { re, im }: ComplexMatrix,
+  m: number,
+  first: number,
+  fold: number,
+  frequencies: ArrayLike<number>,
+  frequency: number,
+): number {
+  let sum = 0
+  for (let f = 0; f < fold; f++) {
+    let weight = 0
+    for (let i = f; i < re.rows; i += fold) weight += re.data[i * re.cols + m] ** 2 + im.data[i * im.cols + m] ** 2
+    const apart = frequencies[first + f] - frequency
+    sum += (weight * DISTANCES.reduce((n, x) => n + Math.cos(apart * x), 0)) / DISTANCES.length
+  }
+  return sum
 }
 
 /** Σ z zᴴ of complex components given by their two dimensions. */

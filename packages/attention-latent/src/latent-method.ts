@@ -1,6 +1,7 @@
 import { type Bridge, type BridgeInput, bridge, type Calibration } from '@attune/attention'
 import { type Matrix, topEigen, transpose } from '@attune/linalg'
 import type { ParamValues } from '@attune/nn'
+import type { PositionSpec } from '@attune/position'
 import { AttuneError } from '@attune/tensor'
 import type { JointLatent } from './joint-latent.ts'
 import type { KeyMix } from './key-mix.ts'
@@ -32,6 +33,8 @@ export interface LatentTask {
   /** Numbers of the latent without a constant channel. */
   readonly components: number
   readonly rotary?: Rotary
+  /** Positions of the layer in full. */
+  readonly position?: PositionSpec
   readonly options: Readonly<Record<string, any>>
   readonly params: ParamValues
   readonly gram: Float64Array
@@ -106,7 +109,18 @@ async function converted(method: LatentMethod, source: SourceHeads, input: Bridg
   const spare = spareChannels(to, options)
   const components = to.latent - spare
   const { gram, tokens } = calibration
-  const { mix, latent, nope, figures } = await method.make({ source, to, components, rotary, options, params, gram, rows, moments })
+  const { mix, latent, nope, figures } = await method.make({
+    source,
+    to,
+    components,
+    rotary,
+    position,
+    options,
+    params,
+    gram,
+    rows,
+    moments,
+  })
   const scale = source.scale * Math.sqrt(to.nopeDim + to.ropeDim)
   const form = latentForm({ source, mix, latent, nope, factor: rotationFactor(position), scale })
   const queries = to.queryLatent === undefined ? undefined : await queryLatent(params, source, to.queryLatent - spare, calibration)

@@ -77,6 +77,31 @@ describe('transmla', () => {
     expect(wide.figures.ropeEnergyComplex).toBeGreaterThan(figures.ropeEnergyComplex)
     expect(wide.placed).toEqual(placed)
   })
+  it('folds as many frequencies as leave most of the keys turning as they did, when asked', async () => {
+    const slow: PositionSpec = { ...rope, theta: 1.5 }
+    for (const [ropeDim, position] of [
+      [8, rope],
+      [4, rope],
+      [2, rope],
+      [8, slow],
+      [4, slow],
+      [12, slow],
+    ] as const) {
+      const folds: Awaited<ReturnType<typeof convert>>[] = []
+      for (const freqfold of [1, 2, 4]) if (ropeDim % (8 / freqfold) === 0) folds.push(await convert('transmla', { ropeDim }, { freqfold }, position)) // biome-ignore format: one line
+      const own = await convert('transmla', { ropeDim }, { freqfold: 'auto' }, position)
+      const faithful = folds.map(f => f.figures.ropeFaithful)
+      expect(own.figures.ropeFaithful).toBe(Math.max(...faithful))
+      expect(own.figures.freqfold).toBe(folds[faithful.indexOf(Math.max(...faithful))].figures.freqfold)
+      expect(own.figures.ropeFaithful).toBeLessThanOrEqual(1)
+      // It is the best of them, or near it.
+      expect(own.error).toBeLessThan(1.15 * Math.min(...folds.map(f => f.error)))
+    }
+    // Nothing is lost where every key stays rotated, and energy alone would not say so.
+    const whole = await convert('transmla', { ropeDim: 24 }, { freqfold: 'auto' })
+    expect(whole.figures).toMatchObject({ freqfold: 1, ropeFaithful: expect.closeTo(1, 9) })
+    expect(whole.error).toBeLessThan(1e-10)
+  })
   it('gives the latent a channel beside which a norm changes next to nothing', async () => {
     const plain = await convert('transmla', { ropeDim: 8, latent: 20 })
     const normed = await convert('transmla', { ropeDim: 8, latent: 21, latentNorm: true })
@@ -155,6 +180,11 @@ describe('refusals', () => {
     expect(why('transmla', {}, { options: { rope: 'both' } })).toMatch(/rope is "both", not one of "complex", "real"/)
     expect(why('transmla', {}, { options: { balance: -1 } })).toMatch(/false or a number above 0/)
     expect(why('transmla', {}, { options: { freqfold: 3 } })).toMatch(/freqfold 3 does not divide the 4 frequencies/)
+    expect(why('transmla', {}, { options: { freqfold: 'auto' } })).toBeUndefined()
+    expect(why('transmla', {}, { options: { freqfold: 'auto' }, position: undefined })).toMatch(/positions were not given/)
+    expect(why('transmla', { ropeDim: 10 }, { options: { freqfold: 'auto' } })).toBeUndefined()
+    expect(why('transmla', { ropeDim: 7 }, { options: { freqfold: 'auto' } })).toMatch(/got 7/)
+    expect(why('transmla', {}, { options: { freqfold: 'some' } })).toMatch(/"auto" or a count/)
     expect(why('mha2mla', {}, { options: { pairs: 'best' } })).toMatch(/pairs is "best"/)
   })
   it('ask for calibration', async () => {
