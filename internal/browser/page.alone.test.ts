@@ -98,6 +98,8 @@ for (const bundler of bundlers) {
       })
       await workers(tab, 2)
       isTheSame(await answerOf(tab))
+      await workers(tab, 0) // gone with the last model, and back for the next
+      isTheSame(await answerOf(tab))
       await tab.evaluate(() => page.close())
       await workers(tab, 0)
     }),

@@ -87,10 +87,11 @@ export class LoadedEncoder {
     )
   }
 
-  /** Frees what runs left, and the weights. */
+  /** Frees what runs left, and the weights; with a device's last model also what the device holds for itself. */
   async dispose(): Promise<void> {
     await this.encoder.dispose()
     await releaseWeights(this.model, this.device)
+    await this.device.rest?.()
   }
 
   get #limit(): number {

@@ -264,7 +264,19 @@ describe('an address', () => {
       expect(checkpoint.name).toBe('org/model')
       await checkpoint.close()
     }
-    expect(await failure({}, `${server.endpoint}/datasets/org/model/x`)).toMatchObject({ code: 'ERR_NOT_FOUND' })
+    for (const other of [`${server.endpoint}/datasets/org/model/x`, `${server.endpoint}/%zz/model`, 'https://'])
+      expect(await failure({}, other)).toMatchObject({ code: 'ERR_NOT_FOUND' })
+    const inside = await hubServer({})
+    for (const file of ['model.safetensors', 'config.json'])
+      inside.on(`/hub/org/model/resolve/${COMMIT}/${file}`, inside.serve(file === 'config.json' ? config : weights))
+    const siblings = [
+      { rfilename: 'config.json', size: config.length },
+      { rfilename: 'model.safetensors', size: weights.length },
+    ]
+    inside.on('/hub/api/models/org/model/revision/main', (_, answer) => void answer.end(JSON.stringify({ sha: COMMIT, siblings })))
+    const endpoint = `${inside.endpoint}/hub`
+    await (await open({ remote: true, endpoint }, `${endpoint}/org/model`)).close()
+    await inside.close()
   })
 
   it('of a weight file elsewhere is read by ranges, without a token', async () => {
