@@ -20,20 +20,28 @@ export interface Tokenizer {
   readonly chatTemplate?: string
 }
 
+/** Tokenizers of formats that are not read. */
+const SLOW_FORMATS = ['tokenizer.model', 'spiece.model', 'sentencepiece.bpe.model', 'tekken.json', 'vocab.json', 'vocab.txt']
+
 /** Files as they lie beside a checkpoint: tokenizer.json and tokenizer_config.json. */
 export interface TokenizerFiles {
   readonly name: string
   readonly tokenizerJson?: Readonly<Record<string, unknown>>
   readonly tokenizerConfig?: Readonly<Record<string, unknown>>
+  /** What else lies there, to say what was found instead. */
+  readonly files?: readonly { readonly name: string }[]
 }
 
 /** A tokenizer from a checkpoint's files. Errors: `ERR_UNSUPPORTED` where there is no tokenizer.json or it holds something not known. */
-export function loadTokenizer({ name, tokenizerJson, tokenizerConfig = {} }: TokenizerFiles): Tokenizer {
-  if (!tokenizerJson)
-    throw new AttuneError('ERR_UNSUPPORTED', `${name} has no tokenizer.json; save its tokenizer in the fast format first`, {
-      model: name,
-      file: 'tokenizer.json',
-    })
+export function loadTokenizer({ name, tokenizerJson, tokenizerConfig = {}, files = [] }: TokenizerFiles): Tokenizer {
+  if (!tokenizerJson) {
+    const other = files.find(f => SLOW_FORMATS.includes(f.name))?.name
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${name} has no tokenizer.json${other ? `, only ${other}` : ''}; save its tokenizer in the fast format first (AutoTokenizer.from_pretrained(…).save_pretrained(…) in transformers)`,
+      { model: name, file: 'tokenizer.json', found: other },
+    )
+  }
   const inner = build(name, tokenizerJson, tokenizerConfig)
   const clean_up_tokenization_spaces = tokenizerConfig.clean_up_tokenization_spaces === true
   const decode: Tokenizer['decode'] = (ids, { special = false } = {}) => {

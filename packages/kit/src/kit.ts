@@ -179,7 +179,7 @@ export class Kit {
     if (!definition)
       throw new AttuneError(
         'ERR_UNSUPPORTED',
-        `${checkpoint.name}: model type ${JSON.stringify(type)} is not supported (known: ${[...this.definitions.keys()].join(', ')})`,
+        `${checkpoint.name}: model type ${JSON.stringify(type)} is not supported${checkpoint.config.auto_map ? ' and brings its own Python code (auto_map), which attune does not run' : ''} (known: ${[...this.definitions.keys()].join(', ')})`,
         { file: checkpoint.name, model_type: type },
       )
     return definition

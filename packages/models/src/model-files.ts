@@ -124,6 +124,15 @@ function constantsOf(
   workspace: Workspace,
 ): [string, Constant][] {
   const at = { file: entries[0].file, tensor: a.files[0] }
+  const whole = entries.find(e => typeof e.dtype === 'string' && !/^(f|bf)\d/.test(e.dtype))
+  if (whole)
+    throw new AttuneError('ERR_FORMAT', `${whole.file}: tensor '${whole.name}' holds ${String(whole.dtype)}; weights are fractions`, {
+      ...at,
+      tensor: whole.name,
+      field: `${whole.name}.dtype`,
+      offset: whole.byteOffset,
+      dtype: whole.dtype,
+    })
   let told: ReturnType<typeof loadValues>
   try {
     told = loadValues(

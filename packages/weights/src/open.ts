@@ -4,6 +4,7 @@ import { formatError } from './error.ts'
 import type { Folder } from './folder.ts'
 import { ggufCheckpoint } from './gguf/checkpoint.ts'
 import { parseJson } from './json.ts'
+import { refuseAdapter, refuseConfig } from './refusals.ts'
 import { readSafetensors } from './safetensors/read.ts'
 import { INDEX_FILE, openShards, readIndex } from './safetensors/shards.ts'
 import { LENGTH_FILE, MODULES_FILE, POOLING_FILE } from './sentence.ts'
@@ -16,6 +17,7 @@ import type { ByteSource } from './source.ts'
 export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
   const names = folder.files.map(f => f.name)
   const ggufs = names.filter(n => n.endsWith('.gguf'))
+  refuseAdapter(folder.name, names)
   if (names.includes(INDEX_FILE) || safetensorsOf(names).length > 0) return openSafetensors(folder, signal)
   if (ggufs.length === 1) return { ...(await ggufCheckpoint(await folder.open(ggufs[0], signal), signal)), name: folder.name }
   if (ggufs.length > 1)
@@ -43,6 +45,7 @@ async function openSafetensors(folder: Folder, signal?: AbortSignal): Promise<Ch
       folder: folder.name,
       file: 'config.json',
     })
+  refuseConfig(folder.name, config)
   const { tensors, sources } = await openTensors(folder, names, signal)
   const tokenizerConfig = await readJson(folder, 'tokenizer_config.json', signal)
   return {

@@ -17,6 +17,16 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
     const gguf = await readGguf(source, signal)
     const meta = new Metadata(source.name, gguf.metadata, gguf.offsets)
     const architecture = findArchitecture(meta, architectures)
+    const parts = meta.number('split.count') ?? 1
+    if (parts > 1)
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${source.name} is one of ${parts} parts of a GGUF; put them together first (llama-gguf-split --merge)`,
+        {
+          file: source.name,
+          parts,
+        },
+      )
     const config = await configOf(source, meta, gguf, architecture, signal)
     const tensors = new Map<string, TensorEntry>()
     for (const tensor of gguf.tensors.values()) {

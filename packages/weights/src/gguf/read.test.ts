@@ -125,6 +125,7 @@ describe('ggufCheckpoint', () => {
   it.each([
     ['an architecture', withKey('general.architecture', [8, 'mamba']), tensors, /general.architecture mamba/],
     ['a metadata key', withKey('llama.attention.logit_softcap', [6, 30]), tensors, /llama.attention.logit_softcap/],
+    ['a part of a file', withKey('split.count', u32(3)), tensors, /one of 3 parts/],
     ['experts', withKey('llama.expert_count', u32(8)), tensors, /llama.expert_count/],
     [
       'a rope scaling',

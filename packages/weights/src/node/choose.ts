@@ -2,7 +2,10 @@ import { AttuneError } from '@attune/tensor'
 
 const BESIDE =
   /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|preprocessor_config|conversion|modules|sentence_bert_config)\.json$|^1_Pooling\/config\.json$|^chat_template\.(jinja|json)$/
-const BEST_GGUF = ['Q8_0', 'Q4_1', 'Q4_0', 'F16', 'BF16', 'F32'] // small and close first
+const BEST_GGUF = [
+  ...['Q8_0', 'Q4_1', 'Q4_0', 'F16', 'BF16', 'F32'], // small and close first, as kernels read them
+  ...['Q6_K', 'Q5_K_M', 'Q5_K_S', 'Q5_1', 'Q5_0', 'Q4_K_M', 'Q4_K_S', 'IQ4_NL', 'IQ4_XS', 'Q3_K_L', 'Q3_K_M', 'Q3_K_S', 'Q2_K'],
+]
 
 /** The files of a repository that a model needs: safetensors with their JSON files, else one GGUF. Errors: `ERR_UNSUPPORTED`, `ERR_NOT_FOUND`. */
 export function chooseFiles<F extends { readonly name: string }>(model: string, files: readonly F[], wanted?: string): F[] {
