@@ -1,14 +1,24 @@
 import { PrefixTree, type Sharing, type States } from '@attune/cache'
-import { frequenciesVary } from '@attune/position'
+import { frequenciesVary, ropeEdge } from '@attune/position'
+import { AttuneError } from '@attune/tensor'
 import type { Model } from './model.ts'
 import type { Sequence } from './runner.ts'
 
 /** Why sequences of this model in this cache cannot share what they begin with, or undefined. */
 export function whyNoPrefixes({ spec }: Model, states: States): string | undefined {
-  const varying = spec.layers.findIndex(({ attention: { position: p } }) => p.kind === 'rope' && frequenciesVary(p))
+  const varying = spec.layers.findIndex(
+    ({ attention: { position: p } }) => p.kind === 'rope' && (frequenciesVary(p) || ropeEdge(p) !== undefined),
+  )
   if (varying >= 0) return `layer ${varying} turns its keys by how long a sequence will be`
   if (states.memory.present) return 'what follows a beginning depends on the memory beside it'
   return states.sharing ? undefined : 'its cache or a kind of its states cannot be shared'
+}
+
+/** A place for `budget` bytes of beginnings. Errors: `ERR_UNSUPPORTED` where sequences cannot share what they begin with. */
+export function prefixesOf(model: Model, states: States, budget: number, cache: string): Prefixes {
+  const why = whyNoPrefixes(model, states)
+  if (why) throw new AttuneError('ERR_UNSUPPORTED', `sequences cannot share beginnings: ${why}`, { cache })
+  return new Prefixes(states, budget)
 }
 
 /** What sequences of one runner began with, kept for later ones that begin alike. */
@@ -26,6 +36,11 @@ export class Prefixes {
   }
   get bytes(): number {
     return this.#tree.bytes
+  }
+  /** How many of a sequence's first `rows` rows can be shared, the queries that a policy wants to see left out. */
+  shareable(rows: number): number {
+    const { observes } = this.states.rows
+    return Math.floor(Math.max(0, rows - (typeof observes === 'number' ? observes : 0)) / this.every) * this.every
   }
   get every(): number {
     return this.#sharing.every

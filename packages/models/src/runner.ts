@@ -2,7 +2,8 @@ import { automatic, BatchBuffers, bucket, contiguous, ring, States } from '@attu
 import { AttuneError, type Device, type Graph, type Recording, type Storage } from '@attune/tensor'
 import { memoryRows, storeMemory } from './memory-step.ts'
 import type { Model } from './model.ts'
-import { Prefixes, whyNoPrefixes } from './prefixes.ts'
+import { Outgrown } from './outgrown.ts'
+import { type Prefixes, prefixesOf } from './prefixes.ts'
 import { noOutput } from './probes.ts'
 import { Recordings } from './recordings.ts'
 import type { RunnerOptions, Sequence, StepOptions, StepWork } from './runner-types.ts'
@@ -29,6 +30,7 @@ export class Runner {
   readonly chunk: number
   readonly #cache: string
   readonly #prefixes: Prefixes | undefined
+  readonly #outgrown: Outgrown
 
   constructor(
     readonly model: Model,
@@ -40,11 +42,8 @@ export class Runner {
     this.chunk = Math.min(chunk, STEP_SIZES[STEP_SIZES.length - 1])
     this.#states = new States(cache, { device, layers: layerStates(model), kv, chunk: this.chunk })
     this.#recordings = new Recordings(device, check)
-    if (prefixBytes > 0) {
-      const why = whyNoPrefixes(model, this.#states)
-      if (why) throw new AttuneError('ERR_UNSUPPORTED', `sequences cannot share beginnings: ${why}`, { cache: cache.name })
-      this.#prefixes = new Prefixes(this.#states, prefixBytes)
-    }
+    this.#outgrown = new Outgrown(model.spec, row => this.#drawn.readRow('drawn', row))
+    if (prefixBytes > 0) this.#prefixes = prefixesOf(model, this.#states, prefixBytes, cache.name)
     this.#drawn = new BatchBuffers(device)
   }
 
@@ -79,10 +78,7 @@ export class Runner {
   }
   /** How many of the first `rows` rows `keep` can share, the queries that a policy wants to see left out; undefined where nothing is shared. */
   shareable(rows: number): number | undefined {
-    if (!this.#prefixes) return undefined
-    const { observes } = this.#states.rows
-    const { every } = this.#prefixes
-    return Math.floor(Math.max(0, rows - (typeof observes === 'number' ? observes : 0)) / every) * every
+    return this.#prefixes?.shareable(rows)
   }
   /** Bytes of beginnings that are kept, and bytes that several sequences use. */
   get sharedBytes(): { readonly kept: number; readonly shared: number } {
@@ -114,6 +110,7 @@ export class Runner {
     copy.rows = sequence.rows
     copy.position = sequence.position
     await this.#states.fork(sequence.row, copy.row)
+    this.#outgrown.copy(sequence, copy)
     await this.#drawn.copyRow(sequence.row, copy.row)
     return copy
   }
@@ -171,13 +168,17 @@ export class Runner {
     if (count > this.chunk)
       throw new AttuneError('ERR_ARGUMENT', `a step holds at most ${this.chunk} tokens, got ${count}`, { count, chunk: this.chunk })
     checkStep(items, this.#sequences, this.model.spec, this.#states.memory)
+    const spans = await this.#outgrown.before(items, this, options.signal)
     await this.#reserve(items)
     const capacity = STEP_SIZES.find(n => n >= count)!
     const recording = await this.#recording(capacity, probe, options.observe || this.#states.rows.observes === 'all')
     await recording.run({
       lengths: { tokens: count, ...this.#states.rows.lengths() },
       inputs: {
-        ...stepInputs(this.model, this.#states, items, this.#rowsAfter(items, this.#states.batchRows), capacity),
+        ...stepInputs(this.model, this.#states, items, this.#rowsAfter(items, this.#states.batchRows), capacity, {
+          spans,
+          edges: this.#outgrown.edges,
+        }),
         ...options.inputs,
       },
       states: { ...this.#states.buffers(), ...this.#drawn.all() },
@@ -261,7 +262,7 @@ export class Runner {
   }
   /** Lets it run the model some more on copies of a sequence that has just read `ids`. */
   async #rehearse(sequence: Sequence, ids: readonly number[], signal?: AbortSignal): Promise<unknown> {
-    const keeper = this.#states.rows
+    const { rows: keeper } = this.#states
     return keeper.rehearse?.({
       ids,
       from: sequence.rows - ids.length,

@@ -1,7 +1,7 @@
 import { maskOf, type StepTokens } from '@attune/attention'
 import type { LayerStates, States } from '@attune/cache'
 import { table, variable } from '@attune/expr'
-import { frequenciesVary, type RopeOperands, type RopeSpec, readsKeyPositions, ropeFrequencies } from '@attune/position'
+import { frequenciesVary, type RopeOperands, type RopeSpec, readsKeyPositions, ropeEdge, ropeFrequencies } from '@attune/position'
 import { type Dim, type Graph, input, length, mapExpr, type Storage, scatterRows, state, type Tensor, tensor } from '@attune/tensor'
 import { type DecoderResult, decoder } from './decoder.ts'
 import { variantOf } from './layers.ts'
@@ -29,8 +29,12 @@ export interface Probe {
   }
 }
 
+/** Name of the input (N) i32 that says which tokens' sequences are longer than an edge. */
+export const beyondName = (edge: number): string => `beyond:${edge}`
 export const ropeName = (spec: RopeSpec): string =>
   `rope:${JSON.stringify([spec.dims, spec.theta, spec.scaling ?? null, ...(spec.picked ? [spec.picked] : [])])}`
+
+const fixed = (spec: RopeSpec): boolean => !frequenciesVary(spec) && ropeEdge(spec) === undefined
 
 /** The layers of a model as cache managers see them. */
 export const layerStates = (model: Pick<Model, 'spec' | 'variants'>): LayerStates[] =>
@@ -40,7 +44,10 @@ export const layerStates = (model: Pick<Model, 'spec' | 'variants'>): LayerState
       spec: variantOf(model.variants, layer).state(config),
       mask: maskOf(mask),
       positions: readsKeyPositions(position),
-      rotary: position.kind === 'rope' ? { pairing: position.pairing, frequencies: ropeFrequencies(position, 0).values } : undefined,
+      rotary:
+        position.kind === 'rope' && fixed(position)
+          ? { pairing: position.pairing, frequencies: ropeFrequencies(position, 0).values }
+          : undefined,
     }
   })
 
@@ -52,7 +59,7 @@ export function stepGraph(model: Model, states: States, tokens: number, probe: P
   const result = decoder(model.spec, model.variants, model.values, {
     ids: idsOf(step, drawn),
     position: step.position,
-    rope: memoRope(),
+    rope: memoRope(step.count),
     state: states.graph(step, effects, observe),
   })
   const { outputs, draw } = probe.build(result, { tokens: step, last: lastOf(step), input })
@@ -87,16 +94,22 @@ function activeRows(tokens: StepTokens): Tensor {
   return mapExpr(offsetAt(tokens, b.add(1)).gt(offsetAt(tokens, b)).select(b, -1), [], { dtype: 'i32', shape: [tokens.batchRows] })
 }
 
-/** Frequencies per distinct rope: a constant, or an input when they depend on the sequence's length. */
-function memoRope(): (spec: RopeSpec) => RopeOperands {
+/** Frequencies per distinct rope: a constant, or an input when they depend on the sequence's length; both where a length parts them. */
+function memoRope(count: Dim): (spec: RopeSpec) => RopeOperands {
   const known = new Map<string, RopeOperands>()
   return spec => {
     const key = ropeName(spec)
     let o = known.get(key)
     if (!o) {
       const { values, factor } = ropeFrequencies(spec, 0)
-      const frequencies = frequenciesVary(spec) ? input(key, 'f32', [values.length]) : tensor(values, [values.length])
-      known.set(key, (o = { frequencies, factor }))
+      const size = [values.length]
+      const edge = ropeEdge(spec)
+      const frequencies = frequenciesVary(spec) ? input(key, 'f32', size) : tensor(values, size)
+      const beyond =
+        edge === undefined
+          ? undefined
+          : { frequencies: tensor(ropeFrequencies(spec, edge + 1).values, size), tokens: input(beyondName(edge), 'i32', [count]) }
+      known.set(key, (o = { frequencies, factor, beyond }))
     }
     return o
   }

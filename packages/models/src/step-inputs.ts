@@ -2,15 +2,19 @@ import type { States } from '@attune/cache'
 import { frequenciesVary, type RopeSpec, ropeFrequencies } from '@attune/position'
 import type { Model } from './model.ts'
 import type { StepWork } from './runner.ts'
-import { ropeName } from './step-graph.ts'
+import { beyondName, ropeName } from './step-graph.ts'
 
-/** Values of a step's inputs. `rows`: rows of each batch row after the step; `capacity`: tokens the step's graph is built for. */
+/**
+ * Values of a step's inputs. `rows`: rows of each batch row after the step; `capacity`: tokens the step's graph is built for; `spans`: the
+ * length each sequence is known to reach; `edges`: lengths that the model parts sequences by.
+ */
 export function stepInputs(
   model: Model,
   states: States,
   items: readonly StepWork[],
   rows: Int32Array,
   capacity: number,
+  { edges, spans }: { readonly edges: readonly number[]; readonly spans: readonly number[] },
 ): Record<string, Int32Array | Float32Array> {
   const b = states.batchRows
   const count = items.reduce((n, w) => n + w.ids.length, 0)
@@ -37,10 +41,9 @@ export function stepInputs(
     rows,
   }
   const out: Record<string, Int32Array | Float32Array> = { ids, batch, row, position, offsets, ...states.inputs(plan) }
-  const span = Math.max(
-    1,
-    ...items.map(w => Math.max(w.span ?? 0, w.sequence.position + w.ids.length, w.positions ? 1 + maximum(w.positions) : 0)),
-  )
+  const span = Math.max(1, ...spans)
+  for (const edge of edges)
+    out[beyondName(edge)] = Int32Array.from(items.flatMap((w, i) => new Array(w.ids.length).fill(+(spans[i] > edge))))
   for (const spec of varying(model)) out[ropeName(spec)] = ropeFrequencies(spec, span).values
   return out
 }

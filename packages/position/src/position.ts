@@ -1,6 +1,6 @@
 import type { Expr } from '@attune/expr'
 import { ropeOf } from '@attune/ops'
-import { AttuneError, type Tensor } from '@attune/tensor'
+import { AttuneError, mapWith, type Tensor } from '@attune/tensor'
 import { type AlibiSpec, alibiScore } from './alibi.ts'
 import type { RopeSpec } from './rope.ts'
 import { type T5BiasSpec, t5Score } from './t5-bias.ts'
@@ -20,6 +20,8 @@ export interface Position {
 export interface RopeOperands {
   readonly frequencies: Tensor
   readonly factor: number
+  /** Frequencies (F) of the tokens for which `tokens` (N) i32 is not 0: their sequences are longer than others may be. */
+  readonly beyond?: { readonly frequencies: Tensor; readonly tokens: Tensor }
 }
 
 /** True when scores depend on the positions of keys, which must then be kept beside them. */
@@ -41,8 +43,13 @@ export function bindPosition(spec: PositionSpec, positions: Tensor, rope: (spec:
         throw new AttuneError('ERR_ARGUMENT', `a layer reads the position table of layer ${spec.layer}, which is not here`, { spec })
       return { rotate: same, score: t5Score(spec, learned, positions) }
     case 'rope': {
-      const { frequencies, factor } = rope(spec)
-      return { rotate: x => ropeOf(x, positions, frequencies, { pairing: spec.pairing, factor }) }
+      const { frequencies, factor, beyond } = rope(spec)
+      const turned = (x: Tensor, by: Tensor): Tensor => ropeOf(x, positions, by, { pairing: spec.pairing, factor })
+      if (!beyond) return { rotate: x => turned(x, frequencies) }
+      const far = beyond.tokens.unsqueeze(1).unsqueeze(2) // (N, 1, 1)
+      return {
+        rotate: x => mapWith((a, b, t) => t.ne(0).select(b, a), [turned(x, frequencies), turned(x, beyond.frequencies), far]),
+      }
     }
     default:
       throw new AttuneError('ERR_UNSUPPORTED', `position '${(spec as { kind: string }).kind}' is not known`, { spec })

@@ -27,7 +27,7 @@ export interface Frequencies {
 
 /**
  * Inverse frequencies for a sequence that reaches `span` positions, in float32 as transformers computes them. Only scalings that
- * depend on the length (dynamic) look at `span`.
+ * depend on the length (dynamic, longrope) look at `span`.
  */
 export function ropeFrequencies(spec: RopeSpec, span: number): Frequencies {
   const { picked } = spec
@@ -42,8 +42,10 @@ export function ropeFrequencies(spec: RopeSpec, span: number): Frequencies {
     )
   return { values: Float32Array.from(picked.pairs, i => values[i]), factor }
 }
-/** True when the frequencies change with the sequence's length. */
+/** True when the frequencies change with the sequence's length, token by token. */
 export const frequenciesVary = (spec: RopeSpec): boolean => ruleOf(spec).varies
+/** Length beyond which all positions of a sequence turn by other frequencies; undefined where there is none. */
+export const ropeEdge = (spec: RopeSpec): number | undefined => ruleOf(spec).edge?.(spec)
 
 function ruleOf(spec: RopeSpec): ScalingRule {
   const type = spec.scaling?.type ?? 'default'

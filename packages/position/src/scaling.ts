@@ -5,7 +5,10 @@ import type { Frequencies, RopeSpec } from './rope.ts'
 export interface ScalingRule {
   /** Keys of `rope_scaling` the rule reads. */
   readonly keys: readonly string[]
+  /** The frequencies depend on the length of the sequence, from one token to the next. */
   readonly varies: boolean
+  /** Length beyond which all positions of a sequence turn by other frequencies, those before as well. */
+  edge?(spec: RopeSpec): number
   frequencies(spec: RopeSpec, span: number): Frequencies
 }
 
@@ -87,7 +90,8 @@ export const scalings: Readonly<Record<string, ScalingRule>> = {
   /** A divisor for each frequency, others where a sequence is longer than the model's first context. https://arxiv.org/abs/2402.13753 */
   longrope: {
     keys: ['factor', 'attention_factor', 'short_factor', 'long_factor', 'original_max_position_embeddings'],
-    varies: true,
+    varies: false,
+    edge: spec => number(spec, 'original_max_position_embeddings', spec.maxPositions),
     frequencies(spec, span) {
       const trained = number(spec, 'original_max_position_embeddings', spec.maxPositions)
       const divisors = numbers(spec, span > trained ? 'long_factor' : 'short_factor')
