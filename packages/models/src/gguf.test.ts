@@ -12,7 +12,7 @@ const path = (file: string) => new URL(`../../weights/test/fixtures/gguf/${file}
 const definitions = Object.values(models).filter((m): m is ModelDefinition => typeof m === 'object' && 'layout' in m)
 
 /** Files made with llama.cpp's own package from tiny models, and PyTorch's logits of the models: internal/oracles/gguf-architectures.py. */
-describe.each(['llama', 'qwen2', 'qwen3', 'gemma2', 'gpt2'])('%s from GGUF', name => {
+describe.each(['llama', 'qwen2', 'qwen3', 'gemma', 'gemma2', 'gemma3', 'gpt2', 'phi2', 'phi3'])('%s from GGUF', name => {
   it('gives the logits of the model it was made from', async () => {
     const checkpoint = await ggufCheckpoint(await fileSource(path(`${name}.gguf`)))
     const { ids, positions, logits } = JSON.parse(await readFile(path(`${name}.json`), 'utf8'))
