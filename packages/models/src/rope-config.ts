@@ -59,9 +59,18 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
       `${c.file}: rope parameter${unknown.length > 1 ? 's' : ''} ${unknown.map(k => `'${k}'`).join(', ')} of type '${type}' ${unknown.length > 1 ? 'are' : 'is'} not supported`,
       { keys: unknown },
     )
+  const dims = Math.floor(headDim * partial)
+  if (dims < 2)
+    throw new AttuneError(
+      'ERR_UNSUPPORTED',
+      `${c.file}: partial_rotary_factor ${partial} turns ${dims} of ${headDim} numbers, less than a pair`,
+      {
+        partial_rotary_factor: partial,
+      },
+    )
   return {
     kind: 'rope',
-    dims: Math.floor(headDim * partial),
+    dims,
     theta,
     pairing: defaults.pairing ?? 'half',
     maxPositions,
