@@ -1,10 +1,10 @@
 /** What the conformance suites use of vitest, on a page: tests are collected, and run one at a time when asked. */
-import { chai, JestAsymmetricMatchers, JestChaiExpect } from '@vitest/expect'
+import { type Assertion, chai, JestAsymmetricMatchers, JestChaiExpect } from '@vitest/expect'
 
 chai.use(JestChaiExpect)
 chai.use(JestAsymmetricMatchers)
 
-export const expect = (value: unknown, message?: string) => chai.expect(value, message)
+export const expect = (value: unknown, message?: string) => chai.expect(value, message) as unknown as Assertion
 
 type Body = () => unknown
 interface Collected {
