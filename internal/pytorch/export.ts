@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { type ConvertOptions, convert, type Plan } from '@attune/convert'
 import { exportFolder } from '@attune/convert/node'
 import * as types from '@attune/models'
-import { allLogits, type Model, type ModelDefinition, modelFrom, Runner } from '@attune/models'
+import { allLogits, type EncoderDefinition, type Model, type ModelDefinition, modelFrom, Runner } from '@attune/models'
 import { AttuneError, reference } from '@attune/tensor'
 import { type Checkpoint, openCheckpoint } from '@attune/weights'
 import { diskFolder } from '@attune/weights/node'
@@ -12,7 +12,7 @@ import { everyVariant } from '../../packages/convert/test/every-variant.ts'
 // node export.js FIXTURES TARGET: writes each tiny checkpoint as it is and in every form it converts to, with the logits attune gives it.
 const [fixtures, target] = process.argv.slice(2)
 const device = reference()
-const definitions = new Map<string, ModelDefinition & { kind?: string }>(
+const definitions = new Map<string, ModelDefinition | EncoderDefinition>(
   (Object.values(types) as any[]).filter(d => d && typeof d === 'object' && 'layout' in d && 'spec' in d).map(d => [d.type, d]),
 )
 const plansOf = ({ spec }: Model): readonly (readonly [string, Plan | undefined])[] => [

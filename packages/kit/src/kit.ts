@@ -37,7 +37,10 @@ export interface OpenOptions {
   readonly onEvent?: (event: { readonly kind: string; readonly message: string; readonly done?: number; readonly total?: number }) => void
 }
 
-export interface LoadEncoderOptions extends LoadOptions, OpenOptions {
+/** Loading checks headers itself: what does not fit is refused before its weights are fetched. */
+type LoadingOptions = LoadOptions & Omit<OpenOptions, 'check'>
+
+export interface LoadEncoderOptions extends LoadingOptions {
   readonly device?: Device | string
   /** Used in place of the checkpoint's own; one of transformers.js will do. */
   readonly tokenizer?: TokenizerLike
@@ -46,7 +49,7 @@ export interface LoadEncoderOptions extends LoadOptions, OpenOptions {
   onProgress?(done: number, total: number): void
 }
 
-export interface LoadModelOptions extends LoadOptions, RunnerOptions, OpenOptions {
+export interface LoadModelOptions extends LoadingOptions, RunnerOptions {
   readonly device?: Device | string
   readonly cache?: CacheManager
   /** Used in place of the checkpoint's own; one of transformers.js will do. */
@@ -139,10 +142,7 @@ export class Kit {
   ): Promise<L> {
     const { signal, onEvent } = options
     const device = this.device(options.device)
-    const check = async (headers: Checkpoint) => {
-      await options.check?.(headers)
-      assertRoom(await modelOf(headers), device)
-    }
+    const check = async (headers: Checkpoint) => assertRoom(await modelOf(headers), device)
     const checkpoint = await this.open(ref, { signal, onEvent, check })
     try {
       const model = await modelOf(checkpoint)
