@@ -116,6 +116,21 @@ it('an interrupt leaves no folder; the same command goes on to the same bytes', 
   expect(nothing.errors).toMatch(/no unfinished conversion/)
 })
 
+it('to a GGUF in a packed type, which runs with the small cache', async () => {
+  const dir = await scratch()
+  const out = join(dir, 'small.gguf')
+  const plan = ['--to', 'mqa', '--method', 'mean', '--layers', '0', '--dtype', 'q8_0', '--no-measure']
+  const refused = await attune(['convert', toy, ...plan, '--out', dir])
+  expect(refused.code).toBe(2)
+  expect(refused.errors).toMatch(/no numbers packed as q8_0/)
+  const made = await attune(['convert', toy, ...plan, '--out', out])
+  expect(made.code, made.errors).toBe(0)
+  expect(made.output).toMatch(/small\.gguf in q8_0 \(rounding error 0\.00\d+\)/)
+  const { json } = await attune(['compare', toy, out, '--json'])
+  expect(json.kvBytesPerToken).toEqual([2560, 2560 - 512 + 128])
+  expect((await attune(['verify', out, '--source', toy])).code).toBe(0)
+})
+
 it('a folder that holds something else is not touched', async () => {
   const dir = await scratch()
   await writeFile(join(dir, 'diary.txt'), 'mine')

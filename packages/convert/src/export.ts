@@ -1,16 +1,31 @@
 import { decoderParams, filesFromValues, idleTensors, type Model, type ModelDefinition } from '@attune/models'
-import { isCodec } from '@attune/tensor'
-import { type Checkpoint, fromEntry, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
-import { constantSource, type Rounding, RoundingMeter } from './constant-source.ts'
+import { AttuneError, isCodec } from '@attune/tensor'
+import { type Checkpoint, fromEntry, GGUF_TYPES, type GgufType, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
+import { constantSource, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
 import { type FolderForm, folderForm } from './folder-form.ts'
-import { sha256, tensorsHash } from './hash.ts'
-import type { Replayed } from './replay.ts'
+import { type ConversionRecord, recordOf } from './record.ts'
 
-export type ExportDType = 'f32' | 'f16' | 'bf16'
+/** Types of the numbers in a folder. */
+type FolderType = 'f32' | 'f16' | 'bf16'
+/** What numbers may be written in: packed types in a GGUF only. */
+export type ExportDType = 'as-stored' | GgufType
+export const EXPORT_DTYPES: readonly ExportDType[] = ['as-stored', ...GGUF_TYPES]
+
+/** Errors: `ERR_ARGUMENT` for a type that a folder's files do not hold. */
+export function folderType(dtype: ExportDType = 'as-stored'): FolderType | undefined {
+  if (dtype === 'as-stored') return undefined
+  if (dtype === 'f32' || dtype === 'f16' || dtype === 'bf16') return dtype
+  throw new AttuneError('ERR_ARGUMENT', `a folder holds no numbers packed as ${dtype}, only f32, f16 or bf16; name a .gguf file for them`, {
+    dtype,
+  })
+}
 
 export interface ExportOptions {
-  /** Element type of every tensor. Default: as the source has the tensor; where it is packed, f32; where it is new, as most of the source. */
+  /**
+   * Element type of every tensor. Default `as-stored`: as the source has the tensor; where it has none of that name, as most of the source.
+   * What is packed there becomes f32 in a folder, and in a GGUF stays as it is, byte for byte.
+   */
   readonly dtype?: ExportDType
   /** How the model came about, for conversion.json. */
   readonly conversion?: Pick<Conversion, 'plan' | 'report'>
@@ -22,32 +37,6 @@ export interface ExportOptions {
   readonly hashes?: boolean
   readonly signal?: AbortSignal
   onProgress?(event: { readonly tensor: string; readonly written: number; readonly total: number }): void
-}
-
-/** Format of conversion.json. */
-export const CONVERSION_FORMAT = 1
-
-/** What conversion.json says. */
-export interface ConversionRecord {
-  readonly format: typeof CONVERSION_FORMAT
-  readonly source: { readonly name: string; readonly files: Checkpoint['files']; readonly sha256?: string }
-  /** Class of the weights before they were rounded to `dtype`. */
-  readonly exactness: string
-  readonly dtype: ExportDType
-  readonly rounding: Rounding
-  readonly plan?: Conversion['plan']
-  readonly report?: Omit<Conversion['report'], 'seconds'>
-  readonly calibration?: { readonly tokens: number; readonly sha256: string }
-  /** Key-value heads of every layer in the files, where layers have such; narrower layers are copied up to it. */
-  readonly kvHeadsInFiles?: number
-  /** What each layer is once copies are taken out again. */
-  readonly layers: readonly { readonly variant: string; readonly config: Readonly<Record<string, unknown>> }[]
-  /** Tokens that no method saw, in independent windows: what `measured` was measured on. */
-  readonly heldOut?: { readonly tokens: number; readonly window: number; readonly ids: string }
-  /** How the files, read back, differ from the source on those tokens. */
-  readonly measured?: Replayed & { readonly device: string }
-  /** SHA-256 of every other file, where the folder could tell. */
-  readonly files?: Readonly<Record<string, string>>
 }
 
 /** A writer that can tell what it wrote, and goes on where an earlier one was ended. */
@@ -77,38 +66,25 @@ export async function exportTo(
   options: ExportOptions,
   resuming?: Resuming,
 ): Promise<ConversionRecord> {
-  const { conversion, calibration, signal, maxShardBytes = 2e9, onProgress } = options
-  const dtype = options.dtype ?? dtypeOf(source)
+  const { signal, maxShardBytes = 2e9, onProgress } = options
+  const asked = folderType(options.dtype)
+  const dtype = asked ?? dtypeOf(source)
   const form = await folderForm(model, source)
   const config = { ...form.config, ['dtype' in source.config ? 'dtype' : 'torch_dtype']: DTYPES[dtype] }
   const meter = new RoundingMeter()
   const files: Record<string, string> = {} // filled likewise
   const told: ConversionRecord = {
-    format: CONVERSION_FORMAT,
-    source: {
-      name: plainName(source.name),
-      files: source.files,
-      ...(options.hashes === false ? {} : { sha256: await tensorsHash(source, signal) }),
-    },
-    exactness: conversion?.report.exactness ?? 'exact',
-    dtype,
+    ...(await recordOf(model, source, form, dtype, options)),
     rounding: meter, // filled while the tensors are written, before this record is
-    plan: conversion?.plan,
-    report: conversion && withoutTime(conversion.report),
-    ...(calibration
-      ? { calibration: { tokens: calibration.length, sha256: await sha256(new Uint8Array(Int32Array.from(calibration).buffer)) } }
-      : {}),
-    ...(form.kvHeads === undefined ? {} : { kvHeadsInFiles: form.kvHeads }),
-    layers: model.spec.layers.map(({ attention: { variant, config } }) => ({ variant, config })),
     ...(resuming ? { files } : {}),
   }
   let record = told
   const layout = form.model.definition.layout(form.model.spec)
   const tensors = [
     ...[...filesFromValues(layout, form.model.values, source.tensors)].map(([name, c]) =>
-      constantSource(name, c, options.dtype ?? ownType(source, name) ?? dtype, meter),
+      constantSource(name, c, asked ?? ownType(source, name) ?? dtype, meter),
     ),
-    ...idle(model, form, source).map(entry => fromEntry(entry, FLOATS.has(entry.dtype) && options.dtype ? { dtype: options.dtype } : {})),
+    ...idle(model, form, source).map(entry => fromEntry(entry, FLOATS.has(entry.dtype) && asked ? { dtype: asked } : {})),
   ]
   const noticed = async (file: string): Promise<string | undefined> => {
     const hash = await resuming?.hash(file)
@@ -159,22 +135,14 @@ function idle({ definition, variants }: Model, form: FolderForm, source: Checkpo
   return idleTensors(source, definition.layout(spec), decoderParams(spec, variants)).map(name => source.tensors.get(name)!)
 }
 
-/** The same conversion gives the same file, however long it took. */
-function withoutTime({ seconds: _, ...report }: Conversion['report']): ConversionRecord['report'] {
-  return report
-}
-
-/** Where the source lay on this machine is nobody else's business. */
-const plainName = (name: string): string => (/^[./~]|\\|:/.test(name) ? (name.split(/[/\\]/).filter(Boolean).pop() ?? name) : name)
-
 /** The type of the source's tensor of this name, if it is one that is written. */
-function ownType({ tensors }: Checkpoint, name: string): ExportDType | undefined {
+function ownType({ tensors }: Checkpoint, name: string): FolderType | undefined {
   const own = tensors.get(name)?.dtype
   return own === 'f32' || own === 'f16' || own === 'bf16' ? own : undefined
 }
 
 /** f32 where anything is packed; else the type of most of the source's numbers. */
-export function dtypeOf({ tensors }: Checkpoint): ExportDType {
+export function dtypeOf({ tensors }: Checkpoint): FolderType {
   const sizes = new Map<TensorEntry['dtype'], number>()
   for (const { dtype, bytes } of tensors.values()) {
     if (isCodec(dtype as never)) return 'f32'

@@ -4,7 +4,7 @@ import { type ParamValue, underPrefix, walkParams, weightShape } from '@attune/n
 import { AttuneError } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { withForms } from './convert.ts'
-import { CONVERSION_FORMAT } from './export.ts'
+import { CONVERSION_FORMAT } from './record.ts'
 import type { LayerForm } from './walk.ts'
 
 /**

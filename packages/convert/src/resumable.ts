@@ -1,13 +1,15 @@
 import { type Model, type ModelDefinition, modelFrom } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
-import { type Checkpoint, openCheckpoint } from '@attune/weights'
+import { type Checkpoint, ggufCheckpoint, openCheckpoint } from '@attune/weights'
 import { type Conversion, type ConvertOptions, carryOut, type LayerKeeper } from './convert.ts'
 import { dryRun } from './dry-run.ts'
-import { type ConversionRecord, dtypeOf, type ExportOptions, exportTo } from './export.ts'
+import { type ExportOptions, exportTo } from './export.ts'
+import { exportGguf, type GgufTarget } from './export-gguf.ts'
 import { sha256 } from './hash.ts'
 import { Journal } from './journal.ts'
 import { type KeptLayer, keepLayer, keptForm } from './kept-layer.ts'
 import type { Plan } from './plan.ts'
+import type { ConversionRecord } from './record.ts'
 import { type ReplayOptions, replay } from './replay.ts'
 import { applyConversion } from './restore.ts'
 import { sorted } from './same-data.ts'
@@ -86,17 +88,21 @@ export interface Measuring extends Pick<ReplayOptions, 'device' | 'onLayer'> {
   readonly window?: number
 }
 
+export interface KeptExportOptions extends ExportOptions {
+  readonly measuring?: Measuring
+}
+
 /** Writes a model of kept layers as `exportModel` does. Files that an earlier run finished with the same settings are taken as they are. */
 export async function exportKept(
   journal: Journal,
   model: Model,
   source: Checkpoint,
-  options: ExportOptions & { readonly measuring?: Measuring } = {},
+  options: KeptExportOptions = {},
 ): Promise<ConversionRecord> {
   const { work } = journal
-  const { maxShardBytes, hashes = true, measuring } = options
+  const { maxShardBytes, hashes = true } = options
   const spec = await sha256(new TextEncoder().encode(JSON.stringify(sorted(model.spec))))
-  await journal.writing({ dtype: options.dtype ?? dtypeOf(source), maxShardBytes, hashes, spec })
+  await journal.writing({ dtype: options.dtype ?? 'as-stored', maxShardBytes, hashes, spec })
   const finished = new Map<string, unknown>()
   for (const { file, sha256, state } of journal.files) if ((await work.hash(file, 'result')) === sha256) finished.set(file, state)
   const { result } = work
@@ -108,8 +114,39 @@ export async function exportKept(
     hash: file => work.hash(file, 'result'),
     finished: file => finished.get(file),
     onFile: (file, sha256, state) => journal.file({ file, sha256, state }),
-    about: async (record, definition) => (measuring ? measured(work, model, record, definition, measuring, options.signal) : {}),
+    async about(record, definition) {
+      const written = await openCheckpoint(await work.written())
+      try {
+        return await measured(work, model, record, definition, written, options)
+      } finally {
+        await written.close()
+      }
+    },
   })
+}
+
+/** Writes a model of kept layers as one GGUF file, `fileName`. */
+export async function exportKeptGguf(
+  journal: Journal,
+  fileName: string,
+  model: Model,
+  source: Checkpoint,
+  options: KeptExportOptions = {},
+): Promise<ConversionRecord> {
+  const { parts, result, open } = journal.work
+  const nothing = async () => {}
+  const commit = async () => {
+    await journal.whole()
+    await result.commit()
+  }
+  const target: GgufTarget = {
+    fileName,
+    trial: { ...parts, commit: nothing, discard: nothing },
+    opened: async () => ggufCheckpoint(await open(fileName)),
+    out: { ...result, commit },
+    about: (record, definition, written) => measured(journal.work, model, record, definition, written, options),
+  }
+  return exportGguf(target, model, source, options)
 }
 
 async function measured(
@@ -117,17 +154,18 @@ async function measured(
   { variants }: Model,
   record: ConversionRecord,
   definition: ModelDefinition,
-  { source, heldOut, window = 512, device, onLayer }: Measuring,
-  signal?: AbortSignal,
+  written: Checkpoint,
+  { measuring, signal }: KeptExportOptions,
 ): Promise<Partial<ConversionRecord>> {
+  if (!measuring) return {}
+  const { source, heldOut, window = 512, device, onLayer } = measuring
   const windows = windowsOf(heldOut, window)
   // What is not a sequence of layers alone cannot be run a layer at a time.
   if (windows.length === 0 || source.spec.encoder) return {}
-  const checkpoint = await openCheckpoint(await work.written())
   const stream = await work.stream()
   try {
     const conversion = JSON.parse(JSON.stringify(record)) as Record<string, unknown>
-    const made = await applyConversion({ ...checkpoint, conversion }, modelFrom(checkpoint, definition, variants))
+    const made = await applyConversion({ ...written, conversion }, modelFrom(written, definition, variants))
     const layers = record.report?.layers.map(l => l.layer) ?? []
     const replayed = await replay(source, made, { device, windows, layers, spill: stream, signal, onLayer })
     return {
@@ -136,7 +174,6 @@ async function measured(
     }
   } finally {
     await stream.close()
-    await checkpoint.close()
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Model } from '@attune/models'
 import { AttuneError, type Device, type Storage } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
-import { CONVERSION_FORMAT, type ConversionRecord, dtypeOf } from './export.ts'
 import { tensorsHash } from './hash.ts'
 import { planFrom } from './plan.ts'
+import { CONVERSION_FORMAT, type ConversionRecord, storedMost } from './record.ts'
 import { type Replayed, replay } from './replay.ts'
 import { kvBytesPerToken } from './report.ts'
 import { applyConversion } from './restore.ts'
@@ -65,7 +65,7 @@ export async function verify(checkpoint: Checkpoint, plain: Model, options: Veri
     if (!(error instanceof AttuneError)) throw error
     add('layers', `${record.layers.length} layers`, error.message, false)
   }
-  const dtype = dtypeOf(checkpoint)
+  const dtype = storedMost(checkpoint)
   add('type of most numbers', record.dtype, dtype, record.dtype === dtype)
   const { report } = record
   if (record.plan) add('plan', 'a plan', ...planned(record))

@@ -3,7 +3,7 @@ export { decode, encode, type FileDType, type FileStorage, fileBytes } from './d
 export { type Folder, folderOf } from './folder.ts'
 export type { GgufArchitecture } from './gguf/architecture.ts'
 export { GGUF_ARCHITECTURES } from './gguf/architectures/index.ts'
-export { ggufCheckpoint, ggufConfig } from './gguf/checkpoint.ts'
+export { CONVERSION_NOTE, ggufCheckpoint, ggufConfig } from './gguf/checkpoint.ts'
 export { type FileCodec, isFileCodec } from './gguf/codecs/codec.ts'
 export { Metadata } from './gguf/metadata.ts'
 export { type Gguf, type GgufTensor, readGguf } from './gguf/read.ts'

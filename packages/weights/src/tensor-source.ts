@@ -1,18 +1,19 @@
 import { floatPieces, type TensorEntry } from './checkpoint.ts'
-import { decode, encode, type FileDType } from './dtypes.ts'
+import { decode, encode, type FileDType, type FileStorage } from './dtypes.ts'
 
 import { count, unpacked, type Value } from './layout/value.ts'
 
 /** A tensor to be written: what the header says of it, and its bytes in pieces when their turn comes. */
 export interface TensorSource {
   readonly name: string
-  readonly dtype: FileDType
+  /** Packed tensors only go into formats that hold such. */
+  readonly dtype: FileStorage
   readonly shape: readonly number[]
   pieces(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }
 
-/** A tensor of another file, converted a few rows at a time where `dtype` differs. Packed tensors need a `dtype`; f32 is their default. */
-export function fromEntry(entry: TensorEntry, options: { name?: string; dtype?: FileDType } = {}): TensorSource {
+/** A tensor of another file, converted a few rows at a time where `dtype` differs; f32 is the default for packed ones. */
+export function fromEntry(entry: TensorEntry, options: { name?: string; dtype?: FileStorage } = {}): TensorSource {
   const { name = entry.name, dtype = typeof entry.dtype === 'object' ? 'f32' : entry.dtype } = options
   return {
     name,

@@ -1,5 +1,7 @@
 import { basename } from 'node:path'
+import { EXPORT_DTYPES } from '@attune/convert'
 import { checkTarget } from '@attune/convert/node'
+import { Option } from 'commander'
 import type { CliCommand } from '../command.ts'
 import { conversionOf, type Made, textsOf } from '../conversion.ts'
 import { dryRunOf, dryRunText } from '../dry-run.ts'
@@ -23,8 +25,12 @@ export const convert: CliCommand = {
       .option('--quality <factor>', 'convert as many of the layers as keep perplexity within this factor of the source', finite)
       .option('--calibration <file>', "UTF-8 text to calibrate and measure on, or 'builtin' (Newton's Opticks)", 'builtin')
       .option('--seed <n>', 'seed of the methods that draw', positive)
-      .option('--dtype <type>', 'type of the written weights: f32, f16, bf16 (default: f32 for packed sources, else as they are)')
-      .option('--out <dir>', 'folder to write (default: out/NAME-converted)')
+      .addOption(
+        new Option('--dtype <type>', 'type of the written weights; packed ones, and packed weights as they are, need a .gguf as --out')
+          .choices(EXPORT_DTYPES)
+          .default('as-stored'),
+      )
+      .option('--out <path>', 'folder to write, or a .gguf file (default: out/NAME-converted)')
       .option('--no-measure', 'do not run the result beside the source for KL and perplexity')
       .option('--resume', 'go on with the unfinished conversion to the same folder; without this flag too, if it is the same one', false)
       .option('--restart', 'throw an unfinished conversion to the same folder away', false)

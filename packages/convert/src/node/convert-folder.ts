@@ -1,14 +1,15 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename } from 'node:path'
 import type { Model } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
-import type { Checkpoint } from '@attune/weights'
+import { type Checkpoint, openCheckpoint } from '@attune/weights'
+import { diskFolder, fileFolder } from '@attune/weights/node'
 import type { Conversion, ConvertOptions } from '../convert.ts'
-import type { ConversionRecord, ExportOptions } from '../export.ts'
+import { type ExportOptions, folderType } from '../export.ts'
 import type { Plan } from '../plan.ts'
-import { convertKept, exportKept, type KeptConversion } from '../resumable.ts'
+import type { ConversionRecord } from '../record.ts'
+import { convertKept, exportKept, exportKeptGguf, type KeptConversion } from '../resumable.ts'
 import type { WorkFolder } from '../work-folder.ts'
-import { diskWork } from './disk-work.ts'
+import { diskWork, isGguf } from './disk-work.ts'
 import { checkTarget } from './export-folder.ts'
 
 export interface ConvertFolderOptions extends Omit<ConvertOptions, 'spill' | 'onProgress'> {
@@ -35,7 +36,7 @@ export interface ConvertedFolder {
 }
 
 /**
- * Converts a model and writes the result as a Hugging Face folder at `path`, layer by layer: what is finished lies in `path.partial` until
+ * Converts a model and writes the result as a Hugging Face folder at `path`, or as one file if that ends with `.gguf`, layer by layer: what is finished lies in `path.partial` until
  * the whole is there, so a run that was killed, aborted or out of space is taken up where it was by calling this again, and ends with the
  * same bytes. One layer, one window of tokens and one Gram matrix are in memory. Errors: those of `convert` and `exportFolder`;
  * `ERR_CONVERSION` for an unfinished conversion that differs, naming in what; `ERR_WRITE`.
@@ -49,6 +50,7 @@ export async function convertFolder(
 ): Promise<ConvertedFolder> {
   const { write = {}, unfinished = 'auto', choose, onResume, calibration, heldOut, device, measure = true } = options
   const { signal, work = diskWork(path) } = options
+  if (!isGguf(path)) folderType(write.dtype)
   if (unfinished === 'restart') await work.clear()
   const there = (await work.journal()).length > 0
   if (unfinished === 'resume' && !there)
@@ -57,21 +59,25 @@ export async function convertFolder(
   try {
     const kept = await convertKept(work, model, plan, source, options)
     if (there) onResume?.({ layers: kept.resumed, folder: work.name })
-    if (kept.journal.complete && (await work.hash('conversion.json', 'result')) === undefined) {
+    const [last, isFile] = isGguf(path) ? [basename(path), true] : ['conversion.json', false]
+    if (kept.journal.complete && (await work.hash(last, 'result')) === undefined) {
       await work.result.commit() // it was ended between the last rename and tidying up
-      return { record: JSON.parse(await readFile(join(path, 'conversion.json'), 'utf8')), report: kept.report }
+      return { record: await recordAt(path), report: kept.report }
     }
     await checkTarget(path)
     const conversion = choose ? await choose(kept) : kept
     const calibrated = conversion.report.calibrationTokens > 0 ? calibration : undefined
-    const record = await exportKept(kept.journal, conversion.model, source, {
+    const settings = {
       ...write,
       conversion,
       calibration: calibrated,
       measuring:
         measure && device && heldOut ? { source: model, device, heldOut, window: options.window, onLayer: options.onMeasure } : undefined,
       signal,
-    })
+    }
+    const record = isFile
+      ? await exportKeptGguf(kept.journal, last, conversion.model, source, settings)
+      : await exportKept(kept.journal, conversion.model, source, settings)
     return { record, report: conversion.report }
   } catch (error) {
     // Nothing but the name of the conversion was kept: there is nothing to go on from.
@@ -79,4 +85,10 @@ export async function convertFolder(
     if (lines && lines.length <= 1) await work.clear().catch(() => {})
     throw error
   }
+}
+
+async function recordAt(path: string): Promise<ConversionRecord> {
+  const checkpoint = await openCheckpoint(await (isGguf(path) ? fileFolder(path) : diskFolder(path)))
+  await checkpoint.close()
+  return checkpoint.conversion as unknown as ConversionRecord
 }

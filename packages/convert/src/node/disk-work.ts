@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { OutputFile } from '@attune/weights'
 import { diskFolder, fileSource } from '@attune/weights/node'
 import type { WorkFolder } from '../work-folder.ts'
@@ -9,6 +9,9 @@ import { hashFile } from './hash-file.ts'
 
 /** Weights of an earlier export, which would be read along with the new ones. */
 const WEIGHTS = /^model.*\.safetensors(\.index\.json)?$/
+
+/** Whether a target is one file. */
+export const isGguf = (target: string): boolean => target.endsWith('.gguf')
 
 /** The folder beside a target in which it is made. */
 export const workPath = (target: string): string => `${resolve(target)}.partial`
@@ -90,7 +93,10 @@ export function diskWork(target: string, path = workPath(target)): WorkFolder {
       create: create('result'),
       async commit() {
         await closeAll()
-        if (await exists(result)) {
+        if (isGguf(end)) {
+          if (await exists(join(result, basename(end)))) await rename(join(result, basename(end)), end)
+          await settle(dirname(end))
+        } else if (await exists(result)) {
           if (await exists(end)) await rename(end, await freeName(join(path, 'replaced')))
           await rename(result, end)
           await settle(dirname(end))

@@ -1,6 +1,7 @@
 import { AttuneError } from '@attune/tensor'
 import { type Checkpoint, floats, type TensorEntry, tensorEntry } from '../checkpoint.ts'
 import { formatError, show } from '../error.ts'
+import { parseJson } from '../json.ts'
 import type { ByteSource } from '../source.ts'
 import type { GgufArchitecture } from './architecture.ts'
 import { GGUF_ARCHITECTURES } from './architectures/index.ts'
@@ -46,6 +47,7 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
       tensors,
       ...ggufTokenizer(meta),
       generationConfig: generationConfig(config),
+      conversion: conversionOf(meta),
       files: [{ name: source.name, size: source.size }],
       close: () => source.close(),
     }
@@ -53,6 +55,14 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
     await source.close()
     throw error
   }
+}
+
+/** What conversion.json says beside safetensors. */
+export const CONVERSION_NOTE = 'attune.conversion'
+
+function conversionOf(meta: Metadata): Record<string, unknown> | undefined {
+  const text = meta.string(CONVERSION_NOTE)
+  return text === undefined ? undefined : parseJson(meta.file, new TextEncoder().encode(text), CONVERSION_NOTE).value
 }
 
 /** config.json made from a GGUF's metadata. */

@@ -1,4 +1,4 @@
-import { blockOf, decode, encode, type FileDType, type FileStorage } from '../dtypes.ts'
+import { blockOf, decode, encode, type FileStorage } from '../dtypes.ts'
 import { halfSplitRow } from '../layout/steps.ts'
 import { gathered, transposed, type Value, value } from '../layout/value.ts'
 import type { TensorSource } from '../tensor-source.ts'
@@ -12,13 +12,22 @@ export async function* encoded(
   storage: FileStorage,
   change: Change | undefined,
   signal?: AbortSignal,
+  onRounded?: (values: Float32Array, written: Float32Array) => void,
 ): AsyncGenerator<Uint8Array> {
+  // A matrix cannot be turned in blocks.
+  const from = change?.kind === 'transposed' && typeof source.dtype === 'object' ? 'f32' : source.dtype
   const pieces = change?.kind === 'interleaved' || change?.kind === 'transposed' ? moved(source, change, signal) : source.pieces(signal)
   const by = change?.kind === 'shifted' ? change.by : 0
-  if (by === 0 && source.dtype === storage) return yield* pieces
-  for await (const values of valuesOf(pieces, source.dtype)) {
+  if (by === 0 && from === storage) return yield* pieces
+  for await (const values of valuesOf(pieces, from)) {
     if (by !== 0) for (let i = 0; i < values.length; i++) values[i] += by
-    yield encode(storage, values)
+    const bytes = encode(storage, values)
+    if (onRounded && storage !== 'f32') {
+      const written = new Float32Array(values.length)
+      decode(storage, bytes, written)
+      onRounded(values, written)
+    }
+    yield bytes
   }
 }
 
@@ -41,12 +50,12 @@ async function whole(source: TensorSource, signal?: AbortSignal): Promise<Uint8A
 }
 
 /** Values in runs of whole blocks: pieces may end anywhere. */
-async function* valuesOf(pieces: AsyncIterable<Uint8Array>, dtype: FileDType): AsyncGenerator<Float32Array> {
-  const size = blockOf(dtype).bytes
-  const held = new Uint8Array(STEP * size)
+async function* valuesOf(pieces: AsyncIterable<Uint8Array>, dtype: FileStorage): AsyncGenerator<Float32Array> {
+  const { block, bytes: size } = blockOf(dtype)
+  const held = new Uint8Array((STEP / block) * size)
   let filled = 0
   const take = () => {
-    const values = new Float32Array(filled / size)
+    const values = new Float32Array((filled / size) * block)
     decode(dtype, held.subarray(0, filled), values)
     filled = 0
     return values

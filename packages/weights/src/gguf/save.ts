@@ -1,4 +1,4 @@
-import { AttuneError, q4_0, q8_0 } from '@attune/tensor'
+import { AttuneError, q4_0, q4_1, q8_0 } from '@attune/tensor'
 import { blockOf, type FileStorage, fileBytes } from '../dtypes.ts'
 import { checkAbort } from '../error.ts'
 import type { OutputFolder } from '../output.ts'
@@ -17,7 +17,9 @@ import { tokenizerFields } from './write-tokenizer.ts'
 const TYPES = {
   f32: { storage: 'f32', type: 0, file: 0 },
   f16: { storage: 'f16', type: 1, file: 1 },
+  bf16: { storage: 'bf16', type: 30, file: 32 },
   q4_0: { storage: q4_0, type: 2, file: 2 },
+  q4_1: { storage: q4_1, type: 3, file: 3 },
   q8_0: { storage: q8_0, type: 8, file: 7 },
 } as const satisfies Record<string, { storage: FileStorage; type: number; file: number }>
 
@@ -25,8 +27,15 @@ export type GgufType = keyof typeof TYPES
 export const GGUF_TYPES = Object.keys(TYPES) as readonly GgufType[]
 
 export interface SaveGgufOptions {
-  /** Of matrices (default f16). Vectors are f32; rows that are no whole blocks f16; of a q4_0 file the embedding and the output are q8_0. */
-  readonly type?: GgufType
+  /**
+   * Of matrices (default f16), or of each of them. Vectors are f32; rows that are no whole blocks f16; of a q4_0 file the embedding and the
+   * output are q8_0, unless they are packed as q4_0 already. What is packed as it shall be is copied, and its rows are moved, block by block.
+   */
+  readonly type?: GgufType | ((tensor: TensorSource) => GgufType)
+  /** Texts for the file's metadata by key, beside what llama.cpp reads. */
+  readonly notes?: Readonly<Record<string, string>>
+  /** Shown values and what they became, where a type could not hold them as they were. */
+  onRounded?(tensor: string, values: Float32Array, written: Float32Array): void
   /** Default model.gguf. */
   readonly fileName?: string
   /** `general.name`. */
@@ -58,7 +67,7 @@ export async function saveGguf(
   tensors: Iterable<TensorSource>,
   options: SaveGgufOptions = {},
 ): Promise<void> {
-  const { type = 'f16', fileName = 'model.gguf', name, architectures = GGUF_ARCHITECTURES, signal, onProgress } = options
+  const { type = 'f16', fileName = 'model.gguf', name, architectures = GGUF_ARCHITECTURES, signal, onProgress, onRounded } = options
   const { config } = files
   const architecture = architectureFor(config, architectures)
   const planned = plan(architecture, config, tensors, type)
@@ -67,8 +76,9 @@ export async function saveGguf(
     ['general.architecture', 'string', architecture.name],
     ['general.type', 'string', 'model'],
     ...(name === undefined ? [] : ([['general.name', 'string', name]] as const)),
-    ['general.file_type', 'u32', TYPES[type].file],
+    ['general.file_type', 'u32', typeof type === 'string' ? TYPES[type].file : mostly(planned)],
     ['general.quantization_version', 'u32', 2],
+    ...Object.entries(options.notes ?? {}).map(([key, text]) => [key, 'string', text] as const),
     ...architecture.metadata(config),
     ...tokenizerFields(files, rows),
   ]
@@ -85,7 +95,13 @@ export async function saveGguf(
     )
     for (const tensor of planned) {
       let bytes = 0
-      for await (const piece of encoded(tensor.source, tensor.as.storage, tensor.change, signal)) {
+      for await (const piece of encoded(
+        tensor.source,
+        tensor.as.storage,
+        tensor.change,
+        signal,
+        onRounded && ((a, b) => onRounded(tensor.source.name, a, b)),
+      )) {
         checkAbort(signal, `writing ${fileName}`)
         await target.write(piece)
         bytes += piece.length
@@ -136,7 +152,16 @@ function architectureFor(config: Config, architectures: readonly GgufArchitectur
   )
 }
 
-function plan(architecture: GgufArchitecture, config: Config, tensors: Iterable<TensorSource>, type: GgufType): Planned[] {
+/** The file type of most of the numbers. */
+function mostly(tensors: readonly Planned[]): number {
+  const sizes = new Map<number, number>()
+  for (const { as, shape } of tensors) sizes.set(as.file, (sizes.get(as.file) ?? 0) + shape.reduce((n, d) => n * d, 1))
+  return [...sizes].reduce((most, next) => (next[1] > most[1] ? next : most))[0]
+}
+
+type Types = NonNullable<SaveGgufOptions['type']>
+
+function plan(architecture: GgufArchitecture, config: Config, tensors: Iterable<TensorSource>, type: Types): Planned[] {
   const tied = config.tie_word_embeddings === true
   const sources = [...tensors].filter(t => !(tied && t.name === 'lm_head.weight'))
   const known = namesOf(architecture)
@@ -162,11 +187,12 @@ function plan(architecture: GgufArchitecture, config: Config, tensors: Iterable<
   return [...extra, ...named]
 }
 
-function planned(name: string, source: TensorSource, change: Change | undefined, stem: string, type: GgufType): Planned {
+function planned(name: string, source: TensorSource, change: Change | undefined, stem: string, types: Types): Planned {
   const shape = change?.kind === 'transposed' ? [...source.shape].reverse() : source.shape
   const width = shape[shape.length - 1] ?? 1
   const ends = stem === 'token_embd' || stem === 'output'
-  const wanted = TYPES[type === 'q4_0' && ends ? 'q8_0' : type]
+  const type = typeof types === 'string' ? types : types(source)
+  const wanted = TYPES[type === 'q4_0' && ends && source.dtype !== q4_0 ? 'q8_0' : type]
   const as = shape.length < 2 || stem === 'position_embd' ? TYPES.f32 : width % blockOf(wanted.storage).block === 0 ? wanted : TYPES.f16
   return {
     name,

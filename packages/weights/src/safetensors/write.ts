@@ -1,5 +1,5 @@
 import { AttuneError } from '@attune/tensor'
-import { blockOf, type FileDType, fileBytes } from '../dtypes.ts'
+import { blockOf, type FileStorage, fileBytes } from '../dtypes.ts'
 import { checkAbort } from '../error.ts'
 import { type OutputFolder, writeWhole } from '../output.ts'
 import type { TensorSource } from '../tensor-source.ts'
@@ -69,7 +69,7 @@ export async function writeSafetensors(out: OutputFolder, tensors: Iterable<Tens
   return [...files, INDEX_FILE]
 }
 
-const NAMES = new Map<FileDType, string>(Object.entries(SAFETENSORS_DTYPES).map(([name, dtype]) => [dtype, name]))
+const NAMES = new Map<FileStorage, string>(Object.entries(SAFETENSORS_DTYPES).map(([name, dtype]) => [dtype, name]))
 const number = (n: number): string => String(n).padStart(5, '0')
 const bytesOf = (t: TensorSource): number =>
   fileBytes(
@@ -79,10 +79,15 @@ const bytesOf = (t: TensorSource): number =>
 
 function checkNames(tensors: readonly TensorSource[]): void {
   const seen = new Set<string>()
-  for (const { name } of tensors) {
+  for (const { name, dtype } of tensors) {
     if (seen.has(name) || name === '__metadata__')
       throw new AttuneError('ERR_ARGUMENT', `tensor ${name} cannot be written ${seen.has(name) ? 'twice' : 'under this name'}`, {
         tensor: name,
+      })
+    if (typeof dtype === 'object')
+      throw new AttuneError('ERR_UNSUPPORTED', `tensor ${name} is packed as ${dtype.name}, which safetensors do not hold; write a GGUF`, {
+        tensor: name,
+        dtype: dtype.name,
       })
     seen.add(name)
   }
