@@ -153,7 +153,59 @@ CASES = {
                          'original_max_position_embeddings': 32}), phi3, same),
 }
 
+
+
+def packed_model():
+    """One llama layer whose matrices are random blocks of many types; PyTorch gets what gguf decodes them to."""
+    rng = np.random.default_rng(3)
+    config = T.LlamaConfig(**{**SIZES, 'hidden_size': 256, 'intermediate_size': 256, 'num_key_value_heads': 1}, num_hidden_layers=1,
+                           tie_word_embeddings=True, rope_parameters={'rope_type': 'default', 'rope_theta': 10000.0})
+    types = {'embed_tokens': 'Q5_0', 'q_proj': 'Q2_K', 'k_proj': 'Q5_K', 'v_proj': 'Q6_K', 'o_proj': 'Q3_K', 'gate_proj': 'Q5_1', 'up_proj': 'Q4_K', 'down_proj': 'Q2_K'}
+    halves = {'Q5_0': ([0], 4e-3), 'Q5_1': ([0, 2], 3e-3), 'Q2_K': ([80, 82], 3e-3), 'Q3_K': ([108], 6e-4), 'Q4_K': ([0, 2], 2e-4),
+              'Q5_K': ([0, 2], 1e-4), 'Q6_K': ([208], 3e-5)}
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation='eager').float().eval()
+    writer = gguf.GGUFWriter(OUT / 'packed.gguf', 'llama')
+    llama(writer, config)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 1)
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            name = names.get_name(key, try_suffixes=('.weight', '.bias'))
+            if p.ndim == 1:
+                w = 1 + values(key, tuple(p.shape))
+                writer.add_tensor(name, w)
+            else:
+                kind = gguf.GGMLQuantizationType[types[key.split('.')[-2]]]
+                block, size = gguf.GGML_QUANT_SIZES[kind]
+                raw = rng.integers(0, 256, (p.numel() // block, size), dtype=np.uint8)
+                places, scale = halves[kind.name]
+                for at in places:
+                    raw[:, at:at + 2] = (rng.uniform(0.5, 1.5, len(raw)) * scale).astype(np.float16).reshape(-1, 1).view(np.uint8)
+                raw = raw.reshape(p.shape[0], -1)
+                writer.add_tensor(name, raw, raw_dtype=kind)
+                w = gguf.dequantize(raw, kind).astype(np.float32).reshape(p.shape)
+                for proj, heads in [('q_proj', config.num_attention_heads), ('k_proj', config.num_key_value_heads)]:
+                    if proj in key:
+                        w = w.reshape(heads, w.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(w.shape)
+            p.copy_(torch.from_numpy(np.ascontiguousarray(w)))
+    finish(writer, 'packed', config, model, {key: list(p.shape) for key, p in model.named_parameters()})
+
+
+def finish(writer, name, config, model, shapes):
+    ids = [(7 * i * i + 3 * i + 1) % 64 for i in range(20)]
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0]
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    rounded = [[float(f'{x:.6g}') for x in row] for row in logits[[0, 9, 19]].tolist()]
+    (OUT / f'{name}.json').write_text(json.dumps({
+        'config': json.loads(config.to_json_string()), 'shapes': shapes, 'ids': ids, 'positions': [0, 9, 19], 'logits': rounded}) + '\n')
+    print(name, (OUT / f'{name}.gguf').stat().st_size, float(logits.abs().max()))
+
+
 torch.manual_seed(0)
+packed_model()
 for name, (config, write, change) in CASES.items():
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation='eager').float().eval()
     shapes = {}
@@ -171,14 +223,4 @@ for name, (config, write, change) in CASES.items():
             w = np.ascontiguousarray(change(key, w, config))
             vector = w.ndim == 1 or key.endswith('wpe.weight')
             writer.add_tensor(names.get_name(key, try_suffixes=('.weight', '.bias')), w.astype(np.float32 if vector else np.float16))
-    ids = [(7 * i * i + 3 * i + 1) % 64 for i in range(20)]
-    with torch.no_grad():
-        logits = model(torch.tensor([ids])).logits[0]
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    rounded = [[float(f'{x:.6g}') for x in row] for row in logits[[0, 9, 19]].tolist()]
-    (OUT / f'{name}.json').write_text(json.dumps({
-        'config': json.loads(config.to_json_string()), 'shapes': shapes, 'ids': ids, 'positions': [0, 9, 19], 'logits': rounded}) + '\n')
-    print(name, (OUT / f'{name}.gguf').stat().st_size, float(logits.abs().max()))
+    finish(writer, name, config, model, shapes)
