@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as testing from '@attune/testing'
+import { models } from 'attune'
 import { expect, it } from 'vitest'
 import { root } from '../lib/workspace.mjs'
 import { blocksOf, pages, pageText } from './blocks.ts'
@@ -22,6 +23,10 @@ it('examples by third parties are shown as they are', () => {
   const shown = named.filter(b => b.file?.endsWith('.ts') || /from '@attune\/testing'/.test(b.code))
   expect(shown.filter(b => theirs.includes(b.code)).length).toBeGreaterThanOrEqual(5)
   for (const block of shown.filter(b => b.file)) expect(theirs, `${block.page}: ${block.file}`).toContain(block.code)
+})
+
+it('the README names every model type', () => {
+  for (const { type } of models) expect(pageText('README.md')).toContain(`\`${type}\``)
 })
 
 it('the README of the suites names every suite', () => {

@@ -40,7 +40,10 @@ function section(command: Command, shared: readonly Option[]): string[] {
   ]
 }
 
-const shown = (a: Argument): string => (a.required ? `<${a.name()}>` : `[${a.name()}]`)
+const shown = (a: Argument): string => {
+  const name = a.variadic ? `${a.name()}...` : a.name()
+  return a.required ? `<${name}>` : `[${name}]`
+}
 
 function optionTable(options: readonly Option[]): string[] {
   const rows = options.map(o => [
