@@ -105,13 +105,15 @@ function defaultTemplate(template: unknown): string | undefined {
   return typeof named?.template === 'string' ? named.template : undefined
 }
 
-const MAX_TEXT = 256 << 20
+const MAX_TEXT = 16 << 20
+const MAX_TOKENIZER = 64 << 20 // the largest published ones have 35 MB
 
 async function readBytes(folder: Folder, file: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
   if (!folder.files.some(f => f.name === file)) return undefined
   const source = await folder.open(file, signal)
   try {
-    if (source.size > MAX_TEXT) throw formatError(file, 'file', 0, `${source.size} bytes, the limit is ${MAX_TEXT}`)
+    const most = file === 'tokenizer.json' ? MAX_TOKENIZER : MAX_TEXT
+    if (source.size > most) throw formatError(file, 'file', 0, `${source.size} bytes, the limit is ${most}`)
     return await source.read(0, source.size, signal)
   } finally {
     await source.close()

@@ -29,15 +29,30 @@ const words = (digits: string) =>
     byteLevel(false),
   )
 
-/** `tokenizer.ggml.pre` → how text is cut before merging. */
+const gpt2 = byteLevel(true)
+const llama3 = words('\\p{N}{1,3}')
+const qwen2 = words('\\p{N}')
+const CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+const gpt4o = sequence(
+  split(
+    `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${CONTRACTION}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${CONTRACTION}|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+  ),
+  byteLevel(false),
+)
+
+/** `tokenizer.ggml.pre` → how text is cut before merging. Of names that cut alike the first is written. https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp */
 export const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
-  'gpt-2': byteLevel(true),
-  'phi-2': byteLevel(true),
-  smollm: digitsThenGpt2,
-  starcoder: digitsThenGpt2,
-  'llama-bpe': words('\\p{N}{1,3}'),
-  qwen2: words('\\p{N}'),
+  ...Object.fromEntries(['gpt-2', 'phi-2', 'mpt', 'olmo', 'jais', 'trillion', 'granite-docling', 'exaone4'].map(name => [name, gpt2])),
+  ...Object.fromEntries(
+    ['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b'].map(name => [name, digitsThenGpt2]),
+  ),
+  ...Object.fromEntries(['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'dbrx', 'smaug-bpe'].map(name => [name, llama3])),
+  ...Object.fromEntries(['qwen2', 'stablelm2', 'deepseek-r1-qwen', 'megrez'].map(name => [name, qwen2])),
+  'gpt-4o': gpt4o,
 }
+
+/** Names under which a word that is a token is taken whole, whatever the merges say: Llama 3's way. */
+const WHOLE_WORDS = new Set(['llama-bpe', 'llama3', 'llama-v3', 'falcon3'])
 
 /** Byte-level BPE ("gpt2" in GGUF): merges are listed, words are cut as `tokenizer.ggml.pre` says. */
 export function byteLevelBpe(meta: Metadata, { tokens }: Vocabulary): Record<string, unknown> {
@@ -61,7 +76,7 @@ export function byteLevelBpe(meta: Metadata, { tokens }: Vocabulary): Record<str
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      ignore_merges: pre === 'llama-bpe', // Llama 3 takes a word that is a token whole, whatever the merges say
+      ignore_merges: WHOLE_WORDS.has(pre),
       vocab: Object.fromEntries(vocabularyIds(meta, tokens)),
       merges: merges(meta),
     },

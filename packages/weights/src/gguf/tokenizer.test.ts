@@ -66,6 +66,16 @@ describe('ggufTokenizer', () => {
     expect(tokenizerJson).toEqual({ ...oracle.tokenizerJson, post_processor: { ...post, pair: tokenizerJson.post_processor.pair } })
   })
 
+  it('cuts text as the names of llama.cpp say, by tokenizers of Hugging Face', async () => {
+    const cut = async (pre: string) => (await tokenizer({ 'tokenizer.ggml.pre': [8, pre] })).tokenizerJson
+    expect((await cut('phi-2')).pre_tokenizer).toEqual((await cut('gpt-2')).pre_tokenizer)
+    expect((await cut('deepseek-r1-qwen')).pre_tokenizer).toEqual((await cut('qwen2')).pre_tokenizer)
+    const { pre_tokenizer } = await cut('gpt-4o')
+    const pattern = new RegExp(pre_tokenizer.pretokenizers[0].pattern.Regex.replaceAll('(?i:', '(?:'), 'gu')
+    expect("HelloWorld 12345 it's/\n  x".match(pattern)).toEqual(['Hello', 'World', ' ', '123', '45', " it's", '/\n', ' ', ' x'])
+    expect([(await cut('llama3')).model.ignore_merges, (await cut('dbrx')).model.ignore_merges]).toEqual([true, false])
+  })
+
   it('puts the begin token before a text where the file asks for it', async () => {
     const { tokenizerJson } = await tokenizer({ 'tokenizer.ggml.add_bos_token': [7, true] })
     expect(tokenizerJson.post_processor.single).toEqual([
