@@ -42,7 +42,7 @@ def source(path, *names, inside=None):
     return types.SimpleNamespace(**{n: scope[n] for n in names})
 
 
-def path_case(x, heads, groups, rank):
+def path_case(x, heads, groups, rank, forget=False):
     p = dict(q=rounded(heads * D, DIM, by=0.5), k=rounded(groups * D, DIM, by=0.5), v=rounded(groups * D, DIM), o=rounded(DIM, heads * D, by=0.2))
     p |= dict(taps=rounded(groups * D, 3, by=0.5), beta=rounded(groups, DIM, by=0.4), **{"beta.bias": rounded(groups)})
     p |= dict(inner=rounded(rank, DIM, by=0.4), w=rounded(groups * D, rank, by=0.5)) if rank else dict(w=rounded(groups * D, DIM, by=0.4))
@@ -51,10 +51,12 @@ def path_case(x, heads, groups, rank):
     w = w.view(T, groups, D)
     w = w * torch.rsqrt((w * w).sum(-1, keepdim=True) + 1e-6)  # l2_norm
     beta = (x @ p["beta"].T + p["beta.bias"]).sigmoid() * 2
+    p |= dict(forget=rounded(heads, DIM, by=0.4), **{"forget.bias": 2 + rounded(heads)}) if forget else {}
+    gate = F.logsigmoid(x @ p["forget"].T + p["forget.bias"]) if forget else torch.zeros(T, heads)
     naive = source(fla / "fla/ops/path_attn/naive.py", "naive_path_attn").naive_path_attn
-    batch = [t[None] for t in (heads_of(x, p["q"]), heads_of(x, p["k"]), heads_of(x, p["v"]), w, beta, torch.zeros(T, heads))]
+    batch = [t[None] for t in (heads_of(x, p["q"]), heads_of(x, p["k"]), heads_of(x, p["v"]), w, beta, gate)]
     out = naive(*batch, D**-0.5, chunk_size=16)[0]
-    return dict(name="path", config=dict(heads=heads, kvHeads=groups, headDim=D, **(dict(rank=rank) if rank else {})), weights=p, out=out.reshape(T, -1) @ p["o"].T)
+    return dict(name="path", config=dict(heads=heads, kvHeads=groups, headDim=D, **(dict(rank=rank) if rank else {}), **(dict(forget=True) if forget else {})), weights=p, out=out.reshape(T, -1) @ p["o"].T)
 
 
 def castle_case(x, heads):
@@ -112,6 +114,7 @@ def mta_case(x, heads, groups, query_taps, key_taps, head_group, mix, norm):
 x = rounded(T, DIM)
 cases = [path_case(x, 4, 2, None), path_case(x, 2, 2, 5), castle_case(x, 2), talking_case(x, 3, 4, 2)]
 cases += [mta_case(x, 4, 2, 3, 5, 2, True, True), mta_case(x, 2, 2, 2, 3, None, False, False)]
+cases += [path_case(x, 4, 2, None, True)]
 for c in cases:
     c["weights"] = {n: flat(w) for n, w in c["weights"].items()}
     c["out"] = flat(c["out"])

@@ -1,7 +1,7 @@
-import { defineAttention, rows, tail } from '@attune/attention'
+import { defineAttention, fold, rows, type StateView, tail } from '@attune/attention'
 import { array, type LinearSpec, linear } from '@attune/nn'
-import { conv1dOf, silu } from '@attune/ops'
-import { AttuneError, dense, mapWith, sum, type Tensor } from '@attune/tensor'
+import { conv1dOf, scanOf, silu } from '@attune/ops'
+import { AttuneError, dense, fill, mapWith, sum, type Tensor } from '@attune/tensor'
 import { productsThrough, reflected, through } from './reflections.ts'
 import { attendSlots } from './slot-scores.ts'
 import { inChunks } from './step-chunks.ts'
@@ -15,6 +15,8 @@ export interface PathConfig {
   readonly rank?: number
   /** Taps of the short convolution on directions; 3 by default. */
   readonly taps?: number
+  /** Each query head forgets, by the sigmoid of the input: scores sink by what was forgotten between. https://arxiv.org/abs/2503.02130 */
+  readonly forget?: boolean
 }
 type PathParams = {
   readonly q: LinearSpec
@@ -25,6 +27,8 @@ type PathParams = {
   readonly inner: LinearSpec
   readonly taps: ReturnType<typeof array>
   readonly beta: LinearSpec
+  /** Absent where nothing is forgotten. */
+  readonly forget: LinearSpec
 }
 
 /**
@@ -36,8 +40,8 @@ export const path = defineAttention('path', {
   paper: 'https://arxiv.org/abs/2505.16381',
   family: 'mixing',
   oracle: 'flash-linear-attention: naive_path_attn',
-  params({ dim, heads, kvHeads: g, headDim: d, rank, taps = 3 }: PathConfig): PathParams {
-    return {
+  params({ dim, heads, kvHeads: g, headDim: d, rank, taps = 3, forget }: PathConfig): PathParams {
+    const parts: Partial<PathParams> = {
       q: linear({ dim }, { h: heads, d }),
       k: linear({ dim }, { g, d }),
       v: linear({ dim }, { g, d }),
@@ -47,13 +51,16 @@ export const path = defineAttention('path', {
       >),
       taps: array([g * d, taps], { spread: 0.4 }),
       beta: linear({ dim }, { g }, true),
+      ...(forget && { forget: linear({ dim }, { h: heads }, true) }),
       o: linear({ h: heads, d }, { dim }),
     }
+    return parts as PathParams
   },
-  state: ({ kvHeads, headDim, taps = 3 }) => ({
+  state: ({ heads, kvHeads, headDim, taps = 3, forget }) => ({
     k: rows(kvHeads, headDim, { rewritten: true }),
     v: rows(kvHeads, headDim, { reads: ['whole'] }),
     w: tail(taps - 1, kvHeads * headDim),
+    ...(forget && { kept: rows(heads, 1, { reads: ['whole'] }), sum: fold(heads, 1, 1) }),
   }),
   forward({ x, params: p, position, state, mask, score, config: { heads, kvHeads, headDim } }) {
     const { tokens } = state
@@ -66,7 +73,8 @@ export const path = defineAttention('path', {
     const w = unit(mapWith(silu, [conv.out]).reshape(k.shape))
     const beta = mapWith(b => b.sigmoid().mul(2), [p.beta(x)])
 
-    const past = state.append({ k, v })
+    const kept = p.forget && logKept(p.forget(x), state)
+    const past = state.append({ k, v, ...(kept && { kept }) })
     const group = heads / kvHeads
     const values = past.dense('v') // (B, G, S, d)
     let keys = past.dense('k')
@@ -75,7 +83,8 @@ export const path = defineAttention('path', {
       const r = { w: chunk.of(w), beta: chunk.of(beta.unsqueeze(2)) }
       const taken = through(r, keys, slots)
       const grouped = chunk.of(q).reshape([tokens.batchRows, kvHeads, group * chunk.size, headDim])
-      const products = mapWith(s => s.mul(headDim ** -0.5), [productsThrough(grouped, keys, r, taken)])
+      const between = kept && { own: chunk.of(kept), past: past.dense('kept') }
+      const products = mapWith(s => s.mul(headDim ** -0.5), [sunk(productsThrough(grouped, keys, r, taken), between)])
       keys = reflected(keys, r, taken)
       const mixed = attendSlots(products, values, { ...slots, group }, { mask, score })
       return mixed.reshape([tokens.batchRows, heads, chunk.size, headDim])
@@ -84,6 +93,31 @@ export const path = defineAttention('path', {
     return p.o(out)
   },
 })
+
+/** Sums over the past of the logarithm of what each head keeps, for gates (N, H): (N, H, 1). */
+function logKept(gates: Tensor, state: StateView): Tensor {
+  const log = mapWith(g => g.min(0).sub(g.abs().neg().exp().add(1).log()), [gates]).unsqueeze(2)
+  const one = fill(1, log.shape)
+  const { out, state: sum } = scanOf({ q: one, k: one, v: log, initial: state.read('sum'), offsets: state.tokens.offsets })
+  state.write('sum', sum)
+  return out
+}
+
+/** Scores (B, G, g · C, S) less what was forgotten since: sums of the tokens `own` (B, G · g, C, 1) and of slots `past` (B, G · g, S, 1). As the authors have it, before they are scaled. */
+function sunk(scores: Tensor, between: { own: Tensor; past: Tensor } | undefined): Tensor {
+  if (!between) return scores
+  const [b, g, rows, s] = scores.shape as readonly number[]
+  const size = between.own.shape[2] as number
+  const perHead = [b, g, rows / size]
+  return mapWith(
+    (x, own, past) => x.add(own.sub(past)),
+    [
+      scores.reshape([...perHead, size, s]),
+      dense(between.own).reshape([...perHead, size, 1]),
+      dense(between.past).reshape([...perHead, 1, s]),
+    ],
+  ).reshape(scores.shape)
+}
 
 /** Vectors along the last axis at length 1. */
 const unit = (x: Tensor): Tensor =>

@@ -15,7 +15,7 @@ afterAll(async () => {
 const heads = { dim: 24, heads: 4, kvHeads: 2, headDim: 8 }
 const tiny = { position: { kind: 'none' } as const }
 
-testAttention(path, { configs: [heads, { ...heads, heads: 2, rank: 6 }], devices, tiny })
+testAttention(path, { configs: [heads, { ...heads, heads: 2, rank: 6 }, { ...heads, forget: true }], devices, tiny })
 testAttention(castle, { configs: [{ dim: 24, heads: 3, headDim: 8 }], devices, tiny })
 testAttention(talkingHeads, {
   configs: [

@@ -34,7 +34,7 @@ export const quest = defineAttention('quest', {
       const { heads, kvHeads, headMap = groupedHeads(heads, kvHeads), page, pick, first } = context.config
       return attend(q, past, { ...options, ...pickBlocks(pageBounds(q, past, headMap), past, 'k', { block: page, pick, first }) })
     }),
-  bridges: [keepWeights<QuestConfig>('quest', 'https://arxiv.org/abs/2406.10774', { page: 16, pick: 16 })],
+  bridges: [keepWeights<QuestConfig>('quest', 'https://arxiv.org/abs/2406.10774', { page: 8, pick: 32 })],
   limits: [
     [
       { dim: 32, heads: 4, kvHeads: 2, headDim: 8, page: 4, pick: Number.POSITIVE_INFINITY },

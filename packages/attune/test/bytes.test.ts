@@ -29,7 +29,7 @@ const layers: Record<string, readonly [config: Record<string, unknown>, tiny?: T
   moba: [{ ...heads, block: 8, pick: 3 }],
   quest: [{ ...heads, page: 8, pick: 3 }],
   nsa: [{ ...heads, compress: { size: 8, stride: 4, hidden: 12 }, block: 8, pick: 4, window: 7 }],
-  path: [heads, none],
+  path: [{ ...heads, forget: true }, none],
   castle: [own, none],
   'talking-heads': [own],
   mta: [{ ...heads, queryTaps: 3, keyTaps: 5 }],

@@ -1,6 +1,6 @@
 import { type Past, partsOf, rulesOf, type StateView, type StepTokens } from '@attune/attention'
 import { table, variable } from '@attune/expr'
-import { AttuneError, bytesOf, type DeviceBuffer, input, mapExpr, product, scatterRows, state, type Tensor } from '@attune/tensor'
+import { AttuneError, bytesOf, type DeviceBuffer, input, isCodec, mapExpr, product, scatterRows, state, type Tensor } from '@attune/tensor'
 import { BatchBuffers } from './batch-buffers.ts'
 import { borrowed, type Owned, readByAll } from './borrow.ts'
 import type { Keeper, KeeperOptions, Sharing, StepPlan } from './keeper.ts'
@@ -34,6 +34,12 @@ export class States {
             layer: i,
             cache: manager.name,
           })
+        if (kind.kind === 'rows' && isCodec(given.kv) && kind.width % given.kv.block !== 0)
+          throw new AttuneError(
+            'ERR_UNSUPPORTED',
+            `layer ${i} keeps rows of ${kind.width} numbers, which do not fill the blocks of ${given.kv.block} that ${given.kv.name} stores`,
+            { layer: i, width: kind.width },
+          )
       }
     this.rows = manager.open(options)
     this.memory = new MemoryRows(options)
