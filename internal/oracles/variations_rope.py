@@ -8,6 +8,7 @@ LONGROPE = dict(rope_type="longrope", rope_theta=10000.0, short_factor=SHORT, lo
 LOCAL = dict(rope_type="default", rope_theta=100.0)
 GRANITE = dict(embedding_multiplier=3.0, logits_scaling=2.5, residual_multiplier=0.4, attention_multiplier=0.2)
 MOE = dict(BASE, num_experts_per_tok=2, num_local_experts=4)
+QWEN_MOE = dict(BASE, num_hidden_layers=3, intermediate_size=16, moe_intermediate_size=8, num_experts=4, num_experts_per_tok=2)
 CASES = {
     "mistral-whole-yarn": ("mistral", dict(BASE, sliding_window=None, tie_word_embeddings=True, head_dim=12, rope_parameters=YARN)),
     "qwen2-upper-windows": ("qwen2", dict(BASE, num_hidden_layers=3, use_sliding_window=True, sliding_window=5, max_window_layers=2,
@@ -48,5 +49,18 @@ CASES = {
     "starcoder2-no-bias": ("starcoder2", dict(BASE, num_key_value_heads=1, use_bias=False, tie_word_embeddings=False)),
     "mixtral-window": ("mixtral", dict(MOE, sliding_window=5, intermediate_size=12)),
     "mixtral-three": ("mixtral", dict(MOE, head_dim=12, num_experts_per_tok=3, intermediate_size=12, tie_word_embeddings=True)),
+    "qwen2_moe-mixed": ("qwen2_moe", dict(QWEN_MOE, shared_expert_intermediate_size=12, mlp_only_layers=[1], use_sliding_window=True,
+                                          sliding_window=5, max_window_layers=2)),
+    "qwen2_moe-plain": ("qwen2_moe", dict(QWEN_MOE, num_hidden_layers=2, shared_expert_intermediate_size=20, norm_topk_prob=True,
+                                          qkv_bias=False, decoder_sparse_step=2, tie_word_embeddings=True)),
+    "qwen3_moe-window": ("qwen3_moe", dict(QWEN_MOE, num_hidden_layers=2, head_dim=12, attention_bias=True, use_sliding_window=True,
+                                           sliding_window=5, norm_topk_prob=True)),
+    "qwen3_moe-mixed": ("qwen3_moe", dict(QWEN_MOE, mlp_only_layers=[0], tie_word_embeddings=True)),
+    "cohere2-pattern": ("cohere2", dict(BASE, sliding_window=5, sliding_window_pattern=2, logit_scale=0.4)),
+    "cohere2-biased": ("cohere2", dict(BASE, sliding_window=6, attention_bias=True, tie_word_embeddings=False, logit_scale=0.4,
+                                       layer_types=["full_attention", "sliding_attention"])),
+    "glm-plain": ("glm", dict(BASE, head_dim=8)),
+    "glm4-partial": ("glm4", dict(BASE, head_dim=16, attention_bias=False, tie_word_embeddings=True,
+                                  rope_parameters=dict(rope_type="default", rope_theta=500.0, partial_rotary_factor=0.75))),
 }
 STYLED = CASES

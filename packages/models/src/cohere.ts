@@ -1,7 +1,6 @@
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules, qkNormRules } from './file-names.ts'
+import { decoderLayout, decoderRules, gatedMlpRules, headsRules, qkNormRules } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -41,5 +40,5 @@ export const cohere: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () => layout([...decoderRules, ...headsRules(), ...qkNormRules, ...gatedMlpRules]),
+  layout: () => decoderLayout([...decoderRules, ...headsRules(), ...qkNormRules, ...gatedMlpRules]),
 }

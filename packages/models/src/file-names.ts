@@ -1,4 +1,4 @@
-import { type Ignored, ignore, type Rule, rule, split, stack, transpose } from '@attune/weights'
+import { type Ignored, ignore, type Layout, layout, type Rule, rule, split, stack, transpose } from '@attune/weights'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** A parameter with a weight and perhaps a bias, under the same words in files. */
@@ -34,6 +34,24 @@ export const outputNormRules = [
   same('model.layers.{i}.post_attention_layernorm', 'layers.{i}.attentionOutputNorm'),
   same('model.layers.{i}.post_feedforward_layernorm', 'layers.{i}.mlpOutputNorm'),
 ]
+/** A layout of these names, and of the same without `model.`: so they are in checkpoints of a model without its head. */
+export const decoderLayout = (entries: readonly (Rule | Ignored)[]): Layout => layout([...entries, ...entries.flatMap(bare)])
+
+function bare(entry: Rule | Ignored): (Rule | Ignored)[] {
+  const [from, own] = [/^model\./, (p: { readonly text: string }) => p.text]
+  if ('ignored' in entry) return from.test(entry.ignored.text) ? [ignore(entry.ignored.text.replace(from, ''), entry.why)] : []
+  const files = entry.files.map(own)
+  return from.test(files[0])
+    ? [
+        rule(
+          files.map(f => f.replace(from, '')),
+          entry.params.map(own),
+          ...entry.steps,
+        ),
+      ]
+    : []
+}
+
 /** Separate projections of queries, keys, values and the output. */
 export const headsRules = (at = '{i}'): Rule[] =>
   ['q', 'k', 'v', 'o'].map(x => same(`model.layers.${at}.self_attn.${x}_proj`, `layers.${at}.attention.${x}`))
@@ -74,6 +92,29 @@ export function fused(file: string, heights: readonly number[], { groups = 1, tr
     ),
   )
 }
+/** Mixtures under the names of Qwen: a router, experts one by one or all in one, perhaps a shared one by a gate. */
+export function qwenExpertRules({ layers }: DecoderSpec): Rule[] {
+  const [file, param] = ['model.layers.{i}.mlp', 'layers.{i}.mlp']
+  const hidden = layers.map(({ mlp }) => (mlp.kind === 'moe' ? mlp.hidden : 0))
+  return [
+    same(`${file}.gate`, `${param}.router`),
+    ...expertRules(`${file}.experts`, { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' }),
+    ...fusedExpertRules(`${file}.experts`, Math.max(...hidden)),
+    ...['gate', 'up', 'down'].map(x => same(`${file}.shared_expert.${x}_proj`, `${param}.shared.${x}`)),
+    same(`${file}.shared_expert_gate`, `${param}.sharedGate`),
+  ]
+}
+
+/** Gate and up of a gated block in one matrix. */
+export function fusedMlpRules({ layers: [{ mlp }] }: DecoderSpec): Rule[] {
+  const [file, param] = ['model.layers.{i}.mlp', 'layers.{i}.mlp']
+  const hidden = mlp.kind === 'gated' ? mlp.hidden : 0
+  return [
+    rule(`${file}.gate_up_proj.weight`, [`${param}.gate.weight`, `${param}.up.weight`], split(0, [hidden, hidden])),
+    same(`${file}.down_proj`, `${param}.down`),
+  ]
+}
+
 /** All experts of a layer in one tensor (E, 2 · hidden, dim) of gates and then ups, and one of downs. */
 export const fusedExpertRules = (file: string, hidden: number): Rule[] => [
   rule(

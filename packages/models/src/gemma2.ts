@@ -1,7 +1,6 @@
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules, outputNormRules, same } from './file-names.ts'
+import { decoderLayout, decoderRules, gatedMlpRules, headsRules, outputNormRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -58,7 +57,7 @@ export const gemma2: ModelDefinition = {
     return spec
   },
   layout: () =>
-    layout([
+    decoderLayout([
       ...outputNormRules,
       same('model.layers.{i}.pre_feedforward_layernorm', 'layers.{i}.mlpNorm'),
       ...decoderRules,

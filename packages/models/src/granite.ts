@@ -1,7 +1,6 @@
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
+import { decoderLayout, decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec, ResidualSpec } from './spec.ts'
@@ -48,5 +47,5 @@ export const granite: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () => layout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
+  layout: () => decoderLayout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
 }

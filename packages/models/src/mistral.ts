@@ -1,7 +1,6 @@
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
+import { decoderLayout, decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -36,5 +35,5 @@ export const mistral: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () => layout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
+  layout: () => decoderLayout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
 }

@@ -1,7 +1,6 @@
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, expertRules, fusedExpertRules, headsRules, same } from './file-names.ts'
+import { decoderLayout, decoderRules, expertRules, fusedExpertRules, headsRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -48,7 +47,7 @@ export const mixtral: ModelDefinition = {
   },
   layout({ layers: [{ mlp }] }) {
     const [file, param] = ['model.layers.{i}', 'layers.{i}']
-    return layout([
+    return decoderLayout([
       ...decoderRules,
       ...headsRules(),
       same(`${file}.block_sparse_moe.gate`, `${param}.mlp.router`),

@@ -1,7 +1,6 @@
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules, outputNormRules, qkNormRules } from './file-names.ts'
+import { decoderLayout, decoderRules, gatedMlpRules, headsRules, outputNormRules, qkNormRules } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -44,5 +43,5 @@ export const olmo2: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () => layout([...outputNormRules, ...decoderRules, ...headsRules(), ...qkNormRules, ...gatedMlpRules]),
+  layout: () => decoderLayout([...outputNormRules, ...decoderRules, ...headsRules(), ...qkNormRules, ...gatedMlpRules]),
 }

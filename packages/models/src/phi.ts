@@ -1,7 +1,7 @@
-import { ignore, layout, rule } from '@attune/weights'
+import { ignore, rule } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { normRules, same } from './file-names.ts'
+import { decoderLayout, normRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -41,7 +41,7 @@ export const phi: ModelDefinition = {
   },
   layout({ tied }) {
     const [file, param] = ['model.layers.{i}', 'layers.{i}']
-    return layout([
+    return decoderLayout([
       same('model.embed_tokens', 'embed'),
       ...normRules('model.final_layernorm', 'norm'),
       tied ? rule('lm_head.bias', 'headBias.weight') : same('lm_head', 'head'),

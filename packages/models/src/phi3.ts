@@ -1,7 +1,7 @@
-import { layout, rule, split } from '@attune/weights'
+import { rule, split } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, same } from './file-names.ts'
+import { decoderLayout, decoderRules, fusedMlpRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -41,11 +41,11 @@ export const phi3: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout({ layers: [{ attention, mlp }] }) {
+  layout(spec) {
+    const [{ attention }] = spec.layers
     const { heads, kvHeads = attention.variant === 'mqa' ? 1 : heads, headDim } = attention.config as Record<string, number>
-    const hidden = mlp.kind === 'gated' ? mlp.hidden : 0
     const [file, param] = ['model.layers.{i}', 'layers.{i}']
-    return layout([
+    return decoderLayout([
       ...decoderRules,
       rule(
         `${file}.self_attn.qkv_proj.weight`,
@@ -53,8 +53,7 @@ export const phi3: ModelDefinition = {
         split(0, [heads * headDim, kvHeads * headDim, kvHeads * headDim]),
       ),
       same(`${file}.self_attn.o_proj`, `${param}.attention.o`),
-      rule(`${file}.mlp.gate_up_proj.weight`, [`${param}.mlp.gate.weight`, `${param}.mlp.up.weight`], split(0, [hidden, hidden])),
-      same(`${file}.mlp.down_proj`, `${param}.mlp.down`),
+      ...fusedMlpRules(spec),
     ])
   },
 }

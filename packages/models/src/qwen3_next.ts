@@ -1,8 +1,9 @@
 import { ignore, layout, reshape, rule, split } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, expertRules, gatedMlpRules, layersWhere, same } from './file-names.ts'
+import { decoderRules, gatedMlpRules, layersWhere, qwenExpertRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
+import { sparseLayers } from './moe-layers.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
@@ -59,8 +60,7 @@ export const qwen3Next: ModelDefinition = {
       },
       shared: { hidden: c.count('shared_expert_intermediate_size', 512), gated: true },
     }
-    const every = c.count('decoder_sparse_step', 1)
-    const plain = c.indices('mlp_only_layers', layers)
+    const sparse = sparseLayers(c, layers)
     const spec: DecoderSpec = {
       kind: 'decoder',
       type: 'qwen3_next',
@@ -71,14 +71,13 @@ export const qwen3Next: ModelDefinition = {
       maxPositions,
       layers: kinds.map((kind, i) => ({
         attention: kind === 'full_attention' ? full : linear,
-        mlp: plain.includes(i) || (i + 1) % every !== 0 ? dense : mixture,
+        mlp: sparse[i] ? mixture : dense,
       })),
     }
     c.finish()
     return spec
   },
   layout(spec) {
-    const [file, param] = ['model.layers.{i}', 'layers.{i}']
     const linear = layersWhere(spec, isLinear)
     const full = layersWhere(spec, l => !isLinear(l))
     const config = (l: (l: LayerSpec) => boolean) => spec.layers.find(l)!.attention.config as Numbers
@@ -93,10 +92,7 @@ export const qwen3Next: ModelDefinition = {
         : []),
       ...(linear ? deltanetRules(`model.layers.${linear}.linear_attn`, `layers.${linear}.attention`, config(isLinear)) : []),
       ...gatedMlpRules,
-      same(`${file}.mlp.gate`, `${param}.mlp.router`),
-      ...expertRules(`${file}.mlp.experts`, { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' }),
-      ...['gate', 'up', 'down'].map(x => same(`${file}.mlp.shared_expert.${x}_proj`, `${param}.mlp.shared.${x}`)),
-      same(`${file}.mlp.shared_expert_gate`, `${param}.mlp.sharedGate`),
+      ...qwenExpertRules(spec),
       ignore('mtp.{**}', 'guesses tokens beyond the next'),
     ])
   },

@@ -2,8 +2,11 @@ import { configSuite } from '../test/config-suite.ts'
 import oracle from '../test/rope-configs.json' with { type: 'json' }
 import {
   cohere,
+  cohere2,
   gemma,
   gemma3Text,
+  glm,
+  glm4,
   granite,
   mistral,
   mixtral,
@@ -11,7 +14,9 @@ import {
   phi,
   phi3,
   qwen2,
+  qwen2Moe,
   qwen3,
+  qwen3Moe,
   smollm3,
   stablelm,
   starcoder2,
@@ -31,5 +36,10 @@ configSuite(oracle, [
   [phi, { partial_rotary_factor: 1.5, qk_layernorm: 'no' }],
   [stablelm, { head_dim: 24, use_parallel_residual: 'no' }],
   [starcoder2, { mlp_type: 'gated', norm_type: 'rms' }],
+  [qwen2Moe, { mlp_only_layers: [24], decoder_sparse_step: 0, layer_types: ['sliding_attention'] }],
+  [qwen3Moe, { mlp_only_layers: [-1], sliding_window: -1, num_experts_per_tok: 0 }],
+  [cohere2, { use_qk_norm: true, position_embedding_type: 'alibi', head_dim: 64, sliding_window: null, use_parallel_block: false }],
+  [glm, { partial_rotary_factor: 0, attention_bias: 1 }],
+  [glm4, { num_key_value_heads: 5, head_dim: -1 }],
   [mixtral, { num_local_experts: 0, sliding_window: -1 }],
 ])

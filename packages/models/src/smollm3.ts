@@ -1,8 +1,7 @@
 import type { PositionSpec } from '@attune/position'
-import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
+import { decoderLayout, decoderRules, gatedMlpRules, headsRules } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -49,7 +48,7 @@ export const smollm3: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () => layout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
+  layout: () => decoderLayout([...decoderRules, ...headsRules(), ...gatedMlpRules]),
 }
 
 /** Which layers turn queries and keys: `no_rope_layers` has a 1 for each that does. */

@@ -1,7 +1,7 @@
-import { layout, rule, stack } from '@attune/weights'
+import { rule, stack } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { biasedNormDecoderRules, gatedMlpRules, headsRules } from './file-names.ts'
+import { biasedNormDecoderRules, decoderLayout, gatedMlpRules, headsRules } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -40,7 +40,7 @@ export const stablelm: ModelDefinition = {
     return spec
   },
   layout: () =>
-    layout([
+    decoderLayout([
       ...biasedNormDecoderRules,
       ...headsRules(),
       ...['q', 'k'].map(x =>

@@ -1,7 +1,7 @@
-import { layout, type Rule } from '@attune/weights'
+import type { Rule } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
-import { biasedNormDecoderRules, headsRules, same } from './file-names.ts'
+import { biasedNormDecoderRules, decoderLayout, headsRules, same } from './file-names.ts'
 import { headCounts, headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -52,7 +52,7 @@ export const starcoder2: ModelDefinition = {
     c.finish()
     return spec
   },
-  layout: () => layout([...biasedNormDecoderRules, ...headsRules(), ...mlpRules]),
+  layout: () => decoderLayout([...biasedNormDecoderRules, ...headsRules(), ...mlpRules]),
 }
 
 const mlpRules: Rule[] = [
