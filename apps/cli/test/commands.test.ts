@@ -100,6 +100,22 @@ it('a policy drops rows of the prompt', async () => {
   const evicted = await attune(['eval', toy, '--text', file, '--window', '128', '--policy', 'random', '--budget', '8', '--json'])
   expect(evicted.json).toMatchObject({ prompt: 64, policy: 'random', tokens: plain.json.tokens })
   expect(evicted.json.perplexity).not.toBe(plain.json.perplexity)
+  const packed = await attune([
+    'run',
+    toy,
+    '--prompt-file',
+    file,
+    '-n',
+    '8',
+    '--policy',
+    'snapkv',
+    '--budget',
+    '0.1',
+    '--kv',
+    'int4',
+    '--json',
+  ])
+  expect(packed.json.cacheBytes).toBeLessThan(few.json.cacheBytes)
   expect((await attune(['run', toy, '--policy', 'none'])).errors).toMatch(/Allowed choices are snapkv, h2o/)
   expect((await attune(['run', toy, '--policy', 'h2o', '--budget', '1.5'])).errors).toMatch(/share below 1/)
 })
@@ -113,7 +129,7 @@ it('keeps keys and values in fewer bits', async () => {
   expect((await run('--kv', 'f16')).cacheBytes).toBe(plain.cacheBytes / 2)
   expect((await run('--kv', 'int8')).cacheBytes).toBeLessThan(plain.cacheBytes / 2)
   expect((await run('--kv', 'int4')).cacheBytes).toBeLessThan((await run('--kv', 'int8')).cacheBytes)
-  expect((await attune(['run', toy, '--kv', 'int4', '--policy', 'h2o'])).errors).toMatch(/goes without --cache and --policy/)
+  expect((await attune(['run', toy, '--kv', 'int4', '--cache', 'ring'])).errors).toMatch(/goes without --cache/)
   expect((await attune(['run', toy, '--cache', 'ring', '--policy', 'h2o'])).errors).toMatch(/a policy evicts pages/)
 })
 
