@@ -23,8 +23,7 @@ export function pages(): string[] {
 export const pageText = (page: string): string => readFileSync(join(root, page), 'utf8')
 
 /** Blocks of a page that name a language; those without one are drawings. */
-export function blocksOf(page: string): Block[] {
-  const text = pageText(page)
+export function blocksOf(page: string, text = pageText(page)): Block[] {
   return [...text.matchAll(/^```(\w+)([^\n]*)\n([\s\S]*?)^```$/gm)].map(found => {
     const [, lang, info, code] = found
     const line = text.slice(0, found.index).split('\n').length
