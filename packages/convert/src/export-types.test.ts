@@ -1,10 +1,14 @@
-import { gptNeox, minimax, modelFrom, qwen3Next } from '@attune/models'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gptBigcode, gptNeox, minimax, modelFrom, qwen3Next } from '@attune/models'
 import { folderOf, memoryOutput, memorySource, openCheckpoint } from '@attune/weights'
 import { diskFolder } from '@attune/weights/node'
 import { expect, it } from 'vitest'
 import { everyVariant } from '../test/every-variant.ts'
 import { logits, someIds, worst } from '../test/fixture.ts'
 import { applyConversion, convert, exportModel } from './index.ts'
+import { convertFolder } from './node/index.ts'
 
 const fixture = async (type: string) =>
   openCheckpoint(await diskFolder(new URL(`../../models/test/fixtures/${type}`, import.meta.url).pathname))
@@ -43,6 +47,22 @@ it('writes copies where the type has no number of key heads', async () => {
   expect(restored.spec.layers.map(l => l.attention.variant)).toEqual(narrow.spec.layers.map(l => l.attention.variant))
   expect(restored.spec.layers[1].attention.variant).toBe('mqa')
   for (const m of [plain, restored]) expect(worst(await logits(m, someIds(20)), await logits(narrow, someIds(20)))).toBeLessThan(1e-4)
+  await source.close()
+})
+
+it('refuses what no folder could hold before anything is converted', async () => {
+  const source = await fixture('variations/gpt_bigcode')
+  const model = modelFrom(source, gptBigcode, everyVariant)
+  const root = await mkdtemp(join(tmpdir(), 'attune-form-'))
+  const plan = { layers: [{ layers: 'all', to: 'mha' }] }
+  const steps: number[] = []
+  const onProgress = ({ layer }: { layer: number }) => void steps.push(layer)
+  await expect(convertFolder(model, plan, join(root, 'out'), source, { onProgress })).rejects.toThrow(
+    expect.objectContaining({ code: 'ERR_UNSUPPORTED' }),
+  )
+  expect(steps).toEqual([])
+  expect(await readdir(root)).toEqual([])
+  await rm(root, { recursive: true })
   await source.close()
 })
 

@@ -1,10 +1,16 @@
 import { headsOf } from '@attune/attention-heads'
 import type { DecoderSpec, Model, TensorNames } from '@attune/models'
+import { underPrefix, withPrefix } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { asDeepseek } from './as-deepseek.ts'
+import { withForms } from './convert.ts'
+import { dryRun } from './dry-run.ts'
+import type { Plan } from './plan.ts'
+import { hollowParams } from './route.ts'
 import { sameData, sorted } from './same-data.ts'
 import { uniform } from './uniform.ts'
+import type { LayerForm } from './walk.ts'
 
 /** A model in a form that a Hugging Face folder holds, and the folder's config. */
 export interface FolderForm {
@@ -40,6 +46,24 @@ export async function folderForm(model: Model, { config, tensors }: Source): Pro
   }
   const [error] = refusals
   throw new AttuneError('ERR_UNSUPPORTED', `${error.message}; as a DeepSeek folder: ${deepseek}`, error.data, error)
+}
+
+/**
+ * Refuses a plan whose result no folder could hold, before anything is converted; shapes are enough where layers become heads again.
+ * Errors: as `folderForm`.
+ */
+export async function checkForm(model: Model, plan: Plan, source: Source): Promise<void> {
+  const forms = new Map<number, LayerForm>()
+  for (const { layer: index, to, config } of dryRun(model, plan).layers) {
+    if (!headsOf(to, config)) return // what it needs beside the weights is known only once they are made
+    const layer = model.spec.layers[index]
+    const others = [...underPrefix(model.values, `layers.${index}`)].filter(([path]) => !path.startsWith('attention.'))
+    forms.set(index, {
+      layer: { ...layer, attention: { ...layer.attention, variant: to, config } },
+      values: new Map([...others, ...withPrefix(hollowParams(model.variants, to, config), 'attention')]),
+    })
+  }
+  await folderForm(withForms(model, forms), source)
 }
 
 /** Key-value heads of a Spec's layers that have such, if they are as many everywhere. */

@@ -95,7 +95,8 @@ function refusal(steps: Route['steps'], layer: LayerSpec, entry: PlanEntry, para
   return undefined
 }
 
-function hollowParams(variants: Variants, variant: string, config: unknown): ParamValues {
+/** Parameters of a variant that have shapes but no bytes yet. */
+export function hollowParams(variants: Variants, variant: string, config: unknown): ParamValues {
   const hollow = (shape: readonly number[]) =>
     new Constant('f32', shape, () => {
       throw new AttuneError('ERR_ARGUMENT', 'the bytes of a weight that is not made yet were asked for', {})

@@ -5,6 +5,7 @@ import { type Checkpoint, openCheckpoint } from '@attune/weights'
 import { diskFolder, fileFolder } from '@attune/weights/node'
 import type { Conversion, ConvertOptions } from '../convert.ts'
 import { type ExportOptions, folderType } from '../export.ts'
+import { checkForm } from '../folder-form.ts'
 import type { Plan } from '../plan.ts'
 import type { ConversionRecord } from '../record.ts'
 import { convertKept, exportKept, exportKeptGguf, type KeptConversion } from '../resumable.ts'
@@ -56,6 +57,7 @@ export async function convertFolder(
   if (unfinished === 'resume' && !there)
     throw new AttuneError('ERR_ARGUMENT', `there is no unfinished conversion in ${work.name}`, { folder: work.name })
   if (!there) await checkTarget(path)
+  if (!choose) await checkForm(model, plan, source)
   try {
     const kept = await convertKept(work, model, plan, source, options)
     if (there) onResume?.({ layers: kept.resumed, folder: work.name })
@@ -80,6 +82,7 @@ export async function convertFolder(
       : await exportKept(kept.journal, conversion.model, source, settings)
     return { record, report: conversion.report }
   } catch (error) {
+    await work.result.discard().catch(() => {})
     // Nothing but the name of the conversion was kept: there is nothing to go on from.
     const lines = there ? undefined : await work.journal().catch(() => undefined)
     if (lines && lines.length <= 1) await work.clear().catch(() => {})
