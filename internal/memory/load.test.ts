@@ -56,3 +56,9 @@ test.skipIf(process.platform !== 'linux').each([
     expect(closed).toBe(before)
   },
 )
+
+test.skipIf(process.platform !== 'linux')('native, mapped: loading takes next to nothing', { timeout: 120_000 }, async () => {
+  const { peak, weights, disposed } = await measure('llama', { backend: 'native', mapFiles: true })
+  expect(peak).toBeLessThan(0.1 * weights)
+  expect(disposed).toBeLessThan(0.1 * weights)
+})

@@ -15,7 +15,8 @@ export async function sparseCheckpoint(folder: string, { config, dtype, shapes }
     at += (dtype === 'F32' ? 4 : 2) * shape.reduce((n, d) => n * d, 1)
     return [name, { dtype, shape, data_offsets: [begin, at] }]
   })
-  const text = Buffer.from(JSON.stringify(Object.fromEntries(header)))
+  const json = JSON.stringify(Object.fromEntries(header))
+  const text = Buffer.from(json.padEnd(Math.ceil(json.length / 8) * 8)) // as others write it
   const size = Buffer.alloc(8)
   size.writeBigUInt64LE(BigInt(text.length))
   await mkdir(folder, { recursive: true })

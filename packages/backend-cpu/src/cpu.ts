@@ -22,6 +22,8 @@ export interface CpuOptions {
   readonly workers?: boolean
   /** Most bytes the device may hold; by default what the system gives. */
   readonly memory?: number
+  /** Native: read weights where they lie in their files instead of copying them. Loading is immediate and memory is shared with other processes, but whoever changes such a file changes the model. */
+  readonly mapFiles?: boolean
   /** Told once, in a sentence, when the device is slower than it could be. */
   readonly onWarning?: (message: string) => void
 }
@@ -31,7 +33,7 @@ export interface CpuOptions {
  * not there.
  */
 export async function cpu(options: CpuOptions = {}): Promise<CpuDevice> {
-  const { backend = 'auto', memory = Number.POSITIVE_INFINITY, onWarning } = options
+  const { backend = 'auto', memory = Number.POSITIVE_INFINITY, mapFiles = false, onWarning } = options
   const threads = Math.max(1, Math.floor(options.threads ?? Math.min(32, await parallelism())))
   const reasons: string[] = []
   let loaded: LoadedAddon | undefined
@@ -53,7 +55,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuDevice> {
   const native = (loaded?.isas ?? []).map(({ name, built, supported }) => ({ name, built, supported }))
   const from = engine.kind === 'native' ? { addon: loaded?.from } : {}
   const diagnosis: Doctor = { backend: engine.kind, isa: engine.isa, threads: engine.threads, ...from, native, reasons }
-  return new CpuDevice(engine, kernels, diagnosis, memory)
+  return new CpuDevice(engine, kernels, diagnosis, memory, mapFiles)
 }
 
 const isNode = typeof process === 'object' && process.versions?.node !== undefined

@@ -24,6 +24,7 @@ const piece = 4 * 2 ** 20
 export class CpuDevice implements Device {
   readonly name: string
   readonly limits: Limits
+  readonly maps?: Device['maps']
   /** Kernel names → indices of the compiled table. */
   readonly table: ReadonlyMap<string, number>
   readonly breath = new Breath()
@@ -46,7 +47,9 @@ export class CpuDevice implements Device {
     readonly diagnosis: Doctor,
     /** Most bytes the device may hold. */
     readonly memory: number,
+    mapFiles = false,
   ) {
+    if (mapFiles && engine.map) this.maps = ({ path, offset, bytes }) => this.mapFile(path, offset, bytes)
     this.name = `cpu (${engine.kind} ${engine.isa})`
     this.table = new Map(engine.kernels.map((name, i) => [name, i]))
     this.limits = {

@@ -167,7 +167,9 @@ function constantsOf(
       const pieces = (signal?: AbortSignal) => workspace.pieces(a, entries, name, !storage, signal)
       return [name, new Constant(storage ?? 'f32', shape, bytes, at.tensor, pieces)]
     }
-    if (storage)
+    if (storage) {
+      // Kernels read words; a file that is not laid out for that is copied.
+      const place = plain.place && plain.place.offset % 4 === 0 ? plain.place : undefined
       return [
         name,
         new Constant(
@@ -176,8 +178,10 @@ function constantsOf(
           () => plain.read(),
           at.tensor,
           signal => plain.pieces(signal),
+          place,
         ),
       ]
+    }
     const decoded = async () => bytesOfFloats(await floats(plain))
     return [name, new Constant('f32', shape, decoded, at.tensor, signal => decodedPieces(plain, signal))]
   })

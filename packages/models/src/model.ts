@@ -41,7 +41,7 @@ const bytesOf = (constants: Iterable<Constant>): number => [...constants].reduce
 
 /** Refuses weights that the device has no room for, by their headers alone: `ERR_OOM` with the bytes needed and available. */
 export function assertRoom(model: Pick<Model, 'values'>, device: Device): void {
-  const missing = [...constantsOf(model)].filter(c => !c.isOn(device))
+  const missing = [...constantsOf(model)].filter(c => !c.isOn(device) && !c.isMappedOn(device))
   const needed = bytesOf(missing)
   const available = device.room?.() ?? Number.POSITIVE_INFINITY
   if (needed > available)

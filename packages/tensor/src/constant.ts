@@ -1,5 +1,5 @@
 import { AttuneError } from '@attune/expr'
-import type { Device, DeviceBuffer } from './device.ts'
+import type { Device, DeviceBuffer, FilePlace } from './device.ts'
 import { bytesOf, type Storage } from './dtype.ts'
 import type { Type } from './op.ts'
 import { elements } from './shape.ts'
@@ -36,6 +36,8 @@ export class Constant {
     bytes: Bytes,
     readonly name = '',
     pieces?: Pieces,
+    /** A local file that holds the bytes as they are: a device may map it. */
+    readonly place?: FilePlace,
   ) {
     this.#bytes = bytes
     this.#pieces = pieces
@@ -72,13 +74,13 @@ export class Constant {
       },
     }
   }
+  /** True when `device` would read the bytes where they lie in their file. */
+  isMappedOn(device: Device): boolean {
+    return device.maps !== undefined && this.place !== undefined
+  }
   /** True when `device` holds a copy. */
   isOn(device: Device): boolean {
     return this.#on.has(device)
-  }
-  /** Gives the copy on `device` a buffer that already holds the bytes (a mapped file). */
-  place(device: Device, buffer: DeviceBuffer): void {
-    this.#on.set(device, { buffer: Promise.resolve(buffer), borrowers: 0, kept: true })
   }
   /** Frees the copy on `device`. */
   async release(device: Device): Promise<void> {
@@ -96,6 +98,7 @@ export class Constant {
     return copy
   }
   async #upload(device: Device, signal?: AbortSignal): Promise<DeviceBuffer> {
+    if (device.maps && this.place) return device.maps(this.place)
     const buffer = device.alloc(this.byteLength)
     try {
       if (this.#pieces) await this.#write(device, buffer, this.#pieces(signal))

@@ -75,6 +75,13 @@ export interface Executable {
   dispose(): void
 }
 
+/** Bytes of a local file. */
+export interface FilePlace {
+  readonly path: string
+  readonly offset: number
+  readonly bytes: number
+}
+
 /** A device moves bytes and runs launches in order. It knows no shapes, no ops, no variants. */
 export interface Device {
   readonly name: string
@@ -87,6 +94,8 @@ export interface Device {
   free(buffer: DeviceBuffer): void
   /** Bytes that could still be allocated, where the device knows. */
   room?(): number
+  /** Read-only memory over a part of a local file, instead of a copy; present where the device was told to work so. */
+  readonly maps?: (place: FilePlace) => Promise<DeviceBuffer>
   write(buffer: DeviceBuffer, bytes: Uint8Array, offset?: number): Promise<void>
   read(buffer: DeviceBuffer, offset: number, bytes: number): Promise<Uint8Array>
   load(program: Program): Promise<Executable>

@@ -1,3 +1,4 @@
+import type { FilePlace } from '@attune/tensor'
 import { blockOf, decode, type FileStorage, fileBytes } from './dtypes.ts'
 import { checkAbort } from './error.ts'
 import { type ByteSource, runsOf } from './source.ts'
@@ -13,6 +14,8 @@ export interface TensorEntry {
   readonly file: string
   /** Where its bytes start in the file; rows may be read in another order (GGUF's rope order), so use the reads below. */
   readonly byteOffset: number
+  /** The bytes of `read()` in a file of this machine, where they lie there as they are. */
+  readonly place?: FilePlace
   read(signal?: AbortSignal): Promise<Uint8Array>
   /** Reads straight into memory the caller owns (a WASM heap, say); `target.length` = `bytes`. */
   readInto(target: Uint8Array, signal?: AbortSignal): Promise<void>
@@ -73,6 +76,7 @@ export function tensorEntry(
     ...at,
     bytes,
     file: source.name,
+    ...(source.path !== undefined && !order ? { place: { path: source.path, offset: at.byteOffset, bytes } } : {}),
     readInto: (target, signal) => readRows(0, rows, target, signal),
     async read(signal) {
       const out = new Uint8Array(bytes)

@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly name: string
   /** Total bytes, known before the first read. */
   readonly size: number
+  /** Where it lies, if it is a file of this machine. */
+  readonly path?: string
   /** Fills `target` with the bytes at `offset`. Errors: `ERR_ARGUMENT` outside the source, `ERR_ABORTED`, `ERR_FORMAT` when bytes are missing. */
   readInto(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { AttuneError } from '@attune/tensor'
 import { checkAbort, formatError } from '../error.ts'
 import { type ByteSource, byteSource } from '../source.ts'
@@ -13,7 +14,7 @@ export async function fileSource(path: string, name = path): Promise<ByteSource>
     await handle.close()
     throw new AttuneError('ERR_NOT_FOUND', `${path} is not a file`, { path })
   }
-  return byteSource(
+  const source = byteSource(
     name,
     stat.size,
     async (offset, target, signal) => {
@@ -27,6 +28,7 @@ export async function fileSource(path: string, name = path): Promise<ByteSource>
     },
     () => handle.close(),
   )
+  return { ...source, path: resolve(path) }
 }
 
 async function openFile(path: string): Promise<FileHandle> {

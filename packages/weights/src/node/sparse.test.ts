@@ -34,12 +34,13 @@ const ACROSS = ramp(WIDTH / 2, 1) // 128 KiB from before 4 GiB on
 const BEYOND = ramp(64, 9)
 const ROW = Uint8Array.from({ length: WIDTH }, (_, i) => i % 251)
 
-async function check(tensors: ReadonlyMap<string, TensorEntry>): Promise<void> {
+async function check(path: string, tensors: ReadonlyMap<string, TensorEntry>): Promise<void> {
   const { before, across, beyond } = Object.fromEntries(tensors)
   expect(before.byteOffset).toBeLessThan(2 * GiB)
   expect(across.byteOffset).toBeLessThan(4 * GiB)
   expect(across.byteOffset + across.bytes).toBeGreaterThan(4 * GiB)
   expect(beyond.byteOffset).toBeGreaterThan(4 * GiB)
+  for (const { place, byteOffset, bytes } of tensors.values()) expect(place).toEqual({ path, offset: byteOffset, bytes })
   expect(await before.readRows(ROWS - 1, ROWS)).toEqual(ROW)
   expect(await before.readRows(0, 1)).toEqual(new Uint8Array(WIDTH))
   expect(await floats(across)).toEqual(ACROSS)
@@ -66,7 +67,7 @@ it('reads a safetensors file above 4 GiB, tensors across the boundary and beyond
     [start + at(2), bytesOf(BEYOND)],
   ])
   const source = await fileSource(path)
-  await check((await readSafetensors(source)).tensors)
+  await check(path, (await readSafetensors(source)).tensors)
   await source.close()
 })
 
@@ -95,6 +96,6 @@ it('reads a GGUF file above 4 GiB, tensors across the boundary and beyond it', a
   const entries = [...found.values()].map(({ name, shape, byteOffset, type }) =>
     tensorEntry(source, { name, shape, byteOffset, dtype: type.storage! }),
   )
-  await check(new Map(entries.map(e => [e.name, e])))
+  await check(path, new Map(entries.map(e => [e.name, e])))
   await source.close()
 })
