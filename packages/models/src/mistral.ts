@@ -12,6 +12,7 @@ export const mistral: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json)
     c.ignore('attention_dropout') // training
+    c.only('attention_bias', false)
     const counts = headCounts(c, { dim: 4096, heads: 32, kvHeads: 8 })
     const maxPositions = c.count('max_position_embeddings', 131072)
     const layer: LayerSpec = {

@@ -13,7 +13,8 @@ export const phi3: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json)
     c.ignore('attention_dropout', 'embd_pdrop', 'resid_pdrop') // training
-    c.only('attention_bias', false)
+    for (const biased of ['attention_bias', 'mlp_bias', 'lm_head_bias']) c.only(biased, false)
+    for (const once of ['full_attn_mod', 'interpolate_factor']) c.only(once, 1)
     const counts = headCounts(c, { dim: 3072, heads: 32 })
     const maxPositions = c.count('max_position_embeddings', 4096)
     const layer: LayerSpec = {

@@ -12,6 +12,7 @@ export const qwen2: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json)
     c.ignore('attention_dropout') // training
+    c.only('use_mrope', false)
     const counts = headCounts(c, { dim: 4096, heads: 32, kvHeads: 32 })
     const maxPositions = c.count('max_position_embeddings', 32768)
     const layers = c.count('num_hidden_layers', 32)

@@ -12,6 +12,7 @@ export const stablelm: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json)
     c.ignore('attention_dropout', 'hidden_dropout') // training
+    c.only('rotary_scaling_factor', 1)
     const counts = headCounts(c, { dim: 2560, heads: 32, kvHeads: 32 })
     if (counts.headDim * counts.heads !== counts.dim) throw c.wrong('head_dim', `hidden_size / num_attention_heads`, counts.headDim)
     const maxPositions = c.count('max_position_embeddings', 4096)

@@ -21,6 +21,9 @@ export const starcoder2: ModelDefinition = {
       'scale_attention_softmax_in_fp32',
       'scale_attn_weights',
     )
+    c.ignore('attention_softmax_in_fp32', 'scale_attention_softmax_in_fp32') // softmax is in float32 here
+    c.ignore('layer_norm_epsilon') // norm_epsilon counts
+    c.only('scale_attn_weights', true)
     c.only('mlp_type', 'default')
     c.only('norm_type', 'layer_norm')
     const counts = headCounts(c, { dim: 3072, heads: 24, kvHeads: 2 })
