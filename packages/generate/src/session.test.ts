@@ -65,4 +65,22 @@ describe('a session', () => {
     }
     expect(runner.open().row).toBe(1)
   })
+
+  it('puts special tokens before the text that begins it, and no other', async () => {
+    const asked: (boolean | undefined)[] = []
+    const noting = {
+      ...tokenizer,
+      encode(text: string, options?: { special?: boolean }) {
+        asked.push(options?.special)
+        return tokenizer.encode(text)
+      },
+    }
+    const session = new Session(new Runner(model, reference()), noting)
+    await session.complete('one', greedy)
+    await session.complete('two', greedy)
+    expect(asked).toEqual([true, false])
+    session.trim(0)
+    await session.complete('three', greedy)
+    expect(asked).toEqual([true, false, true])
+  })
 })

@@ -49,12 +49,12 @@ export class Session {
     return this.#ids
   }
 
-  /** Continues after `prompt` (text is encoded without further special tokens), token by token. */
+  /** Continues after `prompt`, token by token. Text that begins a session gets the model's begin token, text that goes on does not. */
   async *generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<Piece, FinishReason> {
     checkSampling(options)
     const { maxTokens = 128, signal } = options
     const ends = new Set(options.endIds ?? this.endIds)
-    const given = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : Array.from(prompt)
+    const given = typeof prompt === 'string' ? this.tokenizer.encode(prompt, { special: this.#ids.length === 0 }) : Array.from(prompt)
     // The last token of the past may not have been fed yet.
     if (this.#ids.length - this.#sequence.rows + given.length === 0)
       throw new AttuneError('ERR_ARGUMENT', 'there is nothing to continue: the prompt is empty', {})
