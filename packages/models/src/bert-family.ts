@@ -1,5 +1,6 @@
 import { ignore, type Rule, rule } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
+import type { TensorNames } from './definition.ts'
 import type { EncoderHeadSpec } from './encoder-head.ts'
 import type { EncoderSpec } from './encoder-spec.ts'
 import { normRules, same } from './file-names.ts'
@@ -59,6 +60,10 @@ export function bertSpec(
   c.finish()
   return spec
 }
+
+/** True where the files hold a pooler, or a part of one; or there are no files to ask. */
+export const hasPooler = (tensors: TensorNames | undefined, prefix: string): boolean =>
+  !tensors || ['', prefix].some(at => ['weight', 'bias'].some(part => tensors.has(`${at}pooler.dense.${part}`)))
 
 export const UNREAD = 'of a task that this class of the model has not'
 

@@ -1,5 +1,5 @@
 import { ignore, layout, rule } from '@attune/weights'
-import { type BertBody, bertNormRules, bertRules, bertSpec, UNREAD } from './bert-family.ts'
+import { type BertBody, bertNormRules, bertRules, bertSpec, hasPooler, UNREAD } from './bert-family.ts'
 import type { ConfigReader } from './config-reader.ts'
 import type { EncoderDefinition, TensorNames } from './definition.ts'
 import { architectureOf, labelCount } from './encoder-class.ts'
@@ -42,9 +42,7 @@ function headOf(c: ConfigReader, { dim, vocab, activation, norm }: BertBody, ten
   const labels = labelCount(c)
   switch (type) {
     case 'BertModel':
-      return tensors && !tensors.has('pooler.dense.weight') && !tensors.has('bert.pooler.dense.weight')
-        ? undefined
-        : { gives: 'pooled', of: 'first', ...pooler }
+      return hasPooler(tensors, 'bert.') ? { gives: 'pooled', of: 'first', ...pooler } : undefined
     case 'BertForSequenceClassification':
       return { gives: 'logits', of: 'first', hidden: [pooler], size: labels }
     case 'BertForTokenClassification':

@@ -3,7 +3,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { fused, headOf, normRules, same, under } from './file-names.ts'
-import { wholeHeads } from './gpt-config.ts'
+import { headWidth } from './gpt-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** BLOOM: linear biases, a norm after the embeddings. https://arxiv.org/abs/2211.05100 */
@@ -26,7 +26,7 @@ export const bloom: ModelDefinition = {
     )
     const dim = c.count('hidden_size', 64)
     const heads = c.count('n_head', 8)
-    const headDim = wholeHeads(c, 'n_head', dim, heads)
+    const headDim = headWidth(c, 'n_head', dim, heads)
     c.only('n_inner', 4 * dim)
     const norm = { kind: 'layer', eps: c.number('layer_norm_epsilon', 1e-5, 0), bias: true } as const
     const residual = c.flag('apply_residual_connection_post_layernorm', false) ? ({ of: 'norm', keep: 1, add: 1 } as const) : undefined

@@ -3,7 +3,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { computed, fused, headOf, normRules, same, under } from './file-names.ts'
-import { wholeHeads } from './gpt-config.ts'
+import { headWidth } from './gpt-config.ts'
 import { headsAttention } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
@@ -18,7 +18,7 @@ export const falcon: ModelDefinition = {
     c.only('apply_residual_connection_post_layernorm', false)
     const dim = c.count('hidden_size', 4544)
     const heads = c.count('num_attention_heads', 71)
-    const headDim = wholeHeads(c, 'num_attention_heads', dim, heads)
+    const headDim = headWidth(c, 'num_attention_heads', dim, heads)
     const maxPositions = c.count('max_position_embeddings', 2048)
     const bias = setting(c, 'bias', false)
     const norm = { kind: 'layer', eps: c.number('layer_norm_epsilon', 1e-5, 0), bias: true } as const

@@ -24,7 +24,7 @@ export function gptCounts(c: ConfigReader, defaults: GptCounts): GptCounts & { r
   return {
     dim,
     heads,
-    headDim: wholeHeads(c, 'n_head', dim, heads),
+    headDim: headWidth(c, 'n_head', dim, heads),
     layers: c.count('n_layer', defaults.layers),
     positions: c.count('n_positions', defaults.positions),
     hidden: c.optionalCount('n_inner', 4 * dim) ?? 4 * dim,
@@ -32,7 +32,7 @@ export function gptCounts(c: ConfigReader, defaults: GptCounts): GptCounts & { r
 }
 
 /** Width of a head where all heads together are as wide as the stream. */
-export function wholeHeads(c: ConfigReader, key: string, dim: number, heads: number): number {
+export function headWidth(c: ConfigReader, key: string, dim: number, heads: number): number {
   if (dim % heads !== 0) throw c.wrong(key, `a divisor of the model's width (${dim})`, heads)
   return dim / heads
 }

@@ -2,7 +2,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { computed, headOf, normRules, same, under } from './file-names.ts'
-import { wholeHeads } from './gpt-config.ts'
+import { headWidth } from './gpt-config.ts'
 import type { DecoderSpec } from './spec.ts'
 
 const KINDS = ['global', 'local'] as const
@@ -19,7 +19,7 @@ export const gptNeo: ModelDefinition = {
     const layers = c.count('num_layers', 24)
     const positions = c.count('max_position_embeddings', 2048)
     const window = c.count('window_size', 256)
-    const config = { dim, heads, headDim: wholeHeads(c, 'num_heads', dim, heads), outBias: true, scale: 1 }
+    const config = { dim, heads, headDim: headWidth(c, 'num_heads', dim, heads), outBias: true, scale: 1 }
     const hidden = c.optionalCount('intermediate_size', 4 * dim) ?? 4 * dim
     const mlp = { kind: 'plain', hidden, bias: true, activation: c.activation('activation_function', 'gelu_new') } as const
     const spec: DecoderSpec = {

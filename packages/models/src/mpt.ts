@@ -4,7 +4,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition, TensorNames } from './definition.ts'
 import { fused, headOf, normRules, same, under } from './file-names.ts'
-import { wholeHeads } from './gpt-config.ts'
+import { headWidth } from './gpt-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /**
@@ -86,7 +86,7 @@ function attentionOf(
   return {
     variant: 'mha',
     config: {
-      ...{ dim, heads, headDim: wholeHeads(c, 'n_heads', dim, heads), bias, outBias: bias },
+      ...{ dim, heads, headDim: headWidth(c, 'n_heads', dim, heads), bias, outBias: bias },
       ...(clip === 0 ? {} : { clip }),
       ...(scale === undefined ? {} : { scale }),
       ...(normed ? { qkNorm: { kind: 'layer', eps, bias, over: 'all' } } : {}),

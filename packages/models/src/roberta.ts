@@ -1,5 +1,5 @@
 import { ignore, layout, rule } from '@attune/weights'
-import { type BertBody, bertRules, bertSpec, UNREAD } from './bert-family.ts'
+import { type BertBody, bertRules, bertSpec, hasPooler, UNREAD } from './bert-family.ts'
 import type { ConfigReader } from './config-reader.ts'
 import type { EncoderDefinition, TensorNames } from './definition.ts'
 import { architectureOf, labelCount } from './encoder-class.ts'
@@ -55,9 +55,7 @@ function headOf(c: ConfigReader, word: string, { dim, vocab, norm }: BertBody, t
   const pooler = { size: dim, activation: 'tanh' }
   switch (task) {
     case 'Model':
-      return tensors && !tensors.has('pooler.dense.weight') && !tensors.has('roberta.pooler.dense.weight')
-        ? undefined
-        : { gives: 'pooled', of: 'first', ...pooler }
+      return hasPooler(tensors, 'roberta.') ? { gives: 'pooled', of: 'first', ...pooler } : undefined
     case 'ForSequenceClassification':
       return { gives: 'logits', of: 'first', hidden: [pooler], size: labels }
     case 'ForTokenClassification':

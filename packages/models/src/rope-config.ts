@@ -1,4 +1,4 @@
-import { type RopeSpec, scalings } from '@attune/position'
+import { type RopeSpec, ropeFrequencies, scalings } from '@attune/position'
 import { AttuneError } from '@attune/tensor'
 import type { ConfigReader } from './config-reader.ts'
 
@@ -68,7 +68,8 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
         partial_rotary_factor: partial,
       },
     )
-  return {
+  if (TRAINED.includes(type)) scaling.original_max_position_embeddings ??= maxPositions
+  const spec: RopeSpec = {
     kind: 'rope',
     dims,
     theta,
@@ -76,7 +77,12 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
     maxPositions,
     ...(type === 'default' ? {} : { scaling: { ...scaling, type } }),
   }
+  // What the frequencies lack is said now, not when the model runs.
+  if (spec.scaling) for (const span of [1, 4 * maxPositions]) ropeFrequencies(spec, span)
+  return spec
 }
+
+const LAYER_KINDS = ['full_attention', 'sliding_attention', 'chunked_attention', 'linear_attention']
 
 /** The settings of one kind of layers; a config that has some for all of them alike is not understood. */
 function ofLayers(
@@ -84,8 +90,17 @@ function ofLayers(
   all: Readonly<Record<string, unknown>> | undefined,
   layers: string,
 ): Record<string, unknown> | undefined {
-  for (const [kind, x] of Object.entries(all ?? {}))
+  for (const [kind, x] of Object.entries(all ?? {})) {
+    if (!LAYER_KINDS.includes(kind) && typeof x === 'object' && x !== null)
+      throw new AttuneError(
+        'ERR_UNSUPPORTED',
+        `${c.file}: rope_parameters of '${kind}' are not supported, only of ${LAYER_KINDS.join(', ')}`,
+        {
+          keys: [`rope_parameters.${kind}`],
+        },
+      )
     if (x !== null && typeof x !== 'object') throw c.wrong('rope_parameters', `settings by kind of layer (${layers})`, { [kind]: x })
+  }
   return (all?.[layers] ?? undefined) as Record<string, unknown> | undefined
 }
 
