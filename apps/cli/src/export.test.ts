@@ -21,31 +21,37 @@ async function logitsOf(file: string): Promise<Float32Array> {
   return logits
 }
 
-it.each(['llama-gqa-tied', 'llama-untied-bias', 'llama3-rope-mqa', 'gpt2'])('%s exported as GGUF gives the same logits', async name => {
-  const out = join(dir, `${name}.gguf`)
-  const io = testIo()
-  expect(await main(['export', join(root, name), '--type', 'f32', '--out', out], io), io.errors).toBe(0)
-  expect(io.output).toContain(`written  ${out} in f32`)
-  const logits = join(dir, `${name}.safetensors`)
-  const run = testIo()
-  expect(
-    await main(['logits', out, '--inputs', join(root, name, 'golden.json'), '--out', logits, '--device', 'reference'], run),
-    run.errors,
-  ).toBe(0)
-  const [got, want] = await Promise.all([logits, join(root, name, 'golden.safetensors')].map(logitsOf))
-  expect(want.length).toBeGreaterThan(0)
-  for (let i = 0; i < want.length; i++) expect(Math.abs(got[i] - want[i])).toBeLessThan(2e-4)
-})
+it.each(['llama-gqa-tied', 'llama-untied-bias', 'llama3-rope-mqa', 'qwen3', 'gpt2'])(
+  '%s exported as GGUF gives the same logits',
+  async name => {
+    const out = join(dir, `${name}.gguf`)
+    const io = testIo()
+    expect(await main(['export', join(root, name), '--type', 'f32', '--out', out], io), io.errors).toBe(0)
+    expect(io.output).toContain(`written  ${out} in f32`)
+    const logits = join(dir, `${name}.safetensors`)
+    const run = testIo()
+    expect(
+      await main(['logits', out, '--inputs', join(root, name, 'golden.json'), '--out', logits, '--device', 'reference'], run),
+      run.errors,
+    ).toBe(0)
+    const [got, want] = await Promise.all([logits, join(root, name, 'golden.safetensors')].map(logitsOf))
+    expect(want.length).toBeGreaterThan(0)
+    for (let i = 0; i < want.length; i++) expect(Math.abs(got[i] - want[i])).toBeLessThan(2e-4)
+  },
+)
 
-it('refuses a model that GGUF cannot say, before anything is written', async () => {
+it.each([
+  ['gemma2', /GGUF cannot say this of a gemma2: layers.0.attention.config.scale 0.204\d+ would become 0.25/],
+  ['mistral', /GGUF cannot say this of a mistral: layers.0.attention.mask.kind "window" would become "causal"/],
+])('refuses %s, which GGUF cannot say, before anything is written', async (name, why) => {
   const io = testIo()
-  expect(await main(['export', join(root, 'gemma2'), '--out', join(dir, 'gemma2.gguf')], io)).not.toBe(0)
-  expect(io.errors).toMatch(/GGUF cannot say this of a gemma2: layers.0.attention.config.scale 0.204\d+ would become 0.25/)
-  expect(await readdir(dir)).not.toContain('gemma2.gguf')
+  expect(await main(['export', join(root, name), '--out', join(dir, `${name}.gguf`)], io)).not.toBe(0)
+  expect(io.errors).toMatch(why)
+  expect(await readdir(dir)).not.toContain(`${name}.gguf`)
 })
 
 it('refuses a type it does not write', async () => {
   const io = testIo()
   expect(await main(['export', join(root, 'gemma2'), '--type', 'q4_k'], io)).not.toBe(0)
-  expect(io.errors).toMatch(/--type must be one of f32, f16, q4_0, q8_0/)
+  expect(io.errors).toMatch(/--type must be one of f32, f16, bf16, q4_0, q4_1, q8_0/)
 })

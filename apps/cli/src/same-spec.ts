@@ -1,21 +1,23 @@
 import type { Definition } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
 
-/** Refuses a config that would read back as another model, by what differs first. */
+/** Refuses a config that would read back as another model, by what differs first. The model type may have another name if it computes the same. */
 export function sameSpec(
-  definition: Definition<unknown>,
-  config: Record<string, unknown>,
-  told: Record<string, unknown>,
+  definitions: readonly Definition<unknown>[],
+  config: Readonly<Record<string, unknown>>,
+  told: Readonly<Record<string, unknown>>,
   tensors: { has(name: string): boolean },
 ): void {
-  const found = difference(definition.spec(config, tensors), definition.spec(told, tensors), '')
+  const spec = (json: Readonly<Record<string, unknown>>): object | undefined => {
+    const definition = definitions.find(d => d.type === json.model_type)
+    return definition && { ...(definition.spec(json, tensors) as object), type: undefined }
+  }
+  const found = difference(spec(config), spec(told), '')
   if (found)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
-      `GGUF cannot say this of a ${definition.type}: ${found.path} ${JSON.stringify(found.a)} would become ${JSON.stringify(found.b)}`,
-      {
-        ...found,
-      },
+      `GGUF cannot say this of a ${config.model_type}: ${found.path} ${JSON.stringify(found.a)} would become ${JSON.stringify(found.b)}`,
+      { ...found },
     )
 }
 
@@ -29,6 +31,7 @@ interface Difference {
 function difference(a: unknown, b: unknown, path: string): Difference | undefined {
   if (typeof a === 'number' && typeof b === 'number')
     return Math.abs(a - b) <= 1e-6 * Math.max(Math.abs(a), Math.abs(b)) ? undefined : { path, a, b }
+  if (!a && !b && typeof a !== 'number' && typeof b !== 'number') return undefined // left out, null and false say the same
   if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return a === b ? undefined : { path, a, b }
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
   for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {

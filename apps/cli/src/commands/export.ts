@@ -21,7 +21,6 @@ export const exportGguf: CliCommand = {
     const checkpoint = await context.open(ref!)
     const name = basename(checkpoint.name).replace(/\.(gguf|safetensors)$/, '')
     const out: string = options.out ?? `out/${name}-${type}.gguf`
-    const definition = models.find(m => m.type === checkpoint.config.model_type)
     await saveGguf(
       await diskOutput(dirname(out)),
       checkpoint,
@@ -31,7 +30,7 @@ export const exportGguf: CliCommand = {
         name,
         fileName: basename(out),
         signal: context.io.signal,
-        check: told => definition && sameSpec(definition, checkpoint.config, told, checkpoint.tensors),
+        check: told => sameSpec(models, checkpoint.config, told, checkpoint.tensors),
         onProgress: ({ written, total }) => context.progress.update(`writing ${out}`, written, total),
       },
     )
