@@ -20,7 +20,7 @@ export function contents(content) {
   const files = content.listFiles().map(file => file.replace(/^\/node_modules\/(@[^/]+\/)?[^/]+\//, ''))
   const manifest = content.readFile(`/node_modules/${content.packageName}/package.json`)
   const found = files
-    .filter(file => !/^(package\.json|README\.md|LICENSE|worker\/.+\.js|dist\/.+\.(js|js\.map|d\.ts|wasm))$/.test(file))
+    .filter(file => !/^(package\.json|README\.md|LICENSE|worker\/.+\.js|assets\/.+|dist\/.+\.(js|js\.map|d\.ts|wasm))$/.test(file))
     .map(file => `packs ${file}`)
   for (const needed of ['README.md', 'LICENSE']) if (!files.includes(needed)) found.push(`packs no ${needed}`)
   for (const word of ['attune-source', 'workspace:'])

@@ -29,7 +29,7 @@ export function complete(manifest) {
     ...rest,
     files: manifest.files ?? ['dist', 'README.md'],
     scripts: { ...scripts, build: 'tsup --config ../../internal/build/tsup.config.mjs' },
-    publishConfig: { access: 'public', exports: published(manifest.exports) },
+    publishConfig: { access: 'public', ...(manifest.exports ? { exports: published(manifest.exports) } : {}) },
   }
   const known = order.filter(key => key in full)
   const others = Object.keys(full).filter(key => !order.includes(key))

@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createPackageFromTarballData } from '@arethetypeswrong/core'
 import { pnpm, run, turbo } from '../setup/run.mjs'
-import { published } from './workspace.mjs'
+import { published, root } from './workspace.mjs'
 
 /** @typedef {{ name: string, path: string, file: string, content: import('@arethetypeswrong/core').Package }} Packed `path` in the repository, `file` the tarball. */
 
 /** @type {Promise<Packed[]> | undefined} */
 let packing
+
+/** Writes into backend-cpu's packed manifest which prebuilt addons there are (see the file). */
+const hooks = join(root, 'internal/release/pnpmfile.cjs')
 
 /**
  * Builds every published package with its types and packs it into a folder outside the repository, as a release would. Once per
@@ -20,7 +23,13 @@ export const packAll = () => (packing ??= pack())
 async function pack() {
   const folder = mkdtempSync(join(tmpdir(), 'attune-pack-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const command of [turbo(['build']), pnpm(['--recursive', 'pack', '--pack-destination', folder])]) {
+  return packInto(folder)
+}
+
+/** @param {string} folder @returns {Promise<Packed[]>} */
+export async function packInto(folder) {
+  const packing = pnpm(['--recursive', 'pack', '--pack-destination', folder])
+  for (const command of [turbo(['build']), { ...packing, env: { ...packing.env, npm_config_global_pnpmfile: hooks } }]) {
     const { code, output } = await run(command)
     if (code !== 0) throw new Error(`${command.args.join(' ')} failed:\n${output}`)
   }

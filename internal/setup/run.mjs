@@ -31,6 +31,14 @@ export function npx(args) {
   return { file: windows ? 'npx.cmd' : 'npx', args: ['--yes', ...args], shell: windows, env }
 }
 
+/** The user's npm. @param {string[]} args */
+export function npm(args) {
+  const own = process.env.npm_execpath
+  if (own?.endsWith('npm-cli.js')) return { file: process.execPath, args: [own, ...args] }
+  const windows = process.platform === 'win32'
+  return { file: windows ? 'npm.cmd' : 'npm', args, shell: windows }
+}
+
 /** pnpm in exactly the version that package.json pins. @param {string[]} args */
 export const pnpm = args => npx([String(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager), ...args])
 

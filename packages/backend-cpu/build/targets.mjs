@@ -24,3 +24,10 @@ export const nameOf = ({ os, cpu, abi }) => [os, cpu, ...(abi ? [abi] : [])].joi
 
 /** The package that brings a target's addon. @param {Target} target */
 export const packageOf = target => `@attune/backend-cpu-${nameOf(target)}`
+
+/** The target of this machine; undefined where nothing is prebuilt for it. */
+export function hostTarget() {
+  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (/** @type {unknown} */ (process.report.getReport()))
+  const libc = header.glibcVersionRuntime ? 'glibc' : 'musl'
+  return targets.find(t => t.os === process.platform && t.cpu === process.arch && (t.libc ?? libc) === libc)
+}

@@ -7,12 +7,12 @@ import { promisify } from 'node:util'
 import { build } from 'tsup'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { layPackage } from '../build/prebuilt.mjs'
-import { nameOf, packageOf, targets } from '../build/targets.mjs'
+import { hostTarget, nameOf, packageOf, targets } from '../build/targets.mjs'
 import { loadAddon, prebuiltPackage } from './addon.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const own = join(root, `dist/native/${process.platform}-${process.arch}.node`)
-const here = targets.find(t => packageOf(t) === prebuiltPackage())!
+const here = hostTarget()!
 const folder = mkdtempSync(join(tmpdir(), 'attune-addon-'))
 const installed = join(folder, 'node_modules', prebuiltPackage())
 
@@ -55,6 +55,7 @@ test('without the prebuilt package WebAssembly runs, and the reason names the pa
 })
 
 test('the prebuilt package is used where it is installed, and refused in another version', async () => {
+  expect(packageOf(here)).toBe(prebuiltPackage())
   cpSync(layPackage(here, own, join(folder, 'prebuilt')), installed, { recursive: true })
   expect(await doctor()).toMatchObject({ backend: 'native', addon: prebuiltPackage(), reasons: [] })
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
