@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 export const sources = join(root, 'native')
 export const dist = join(root, 'dist')
+/** What only a release needs: Zig, addons of other platforms, their packages. Beside dist, which is packed. */
+export const cache = join(root, '.cache')
 /** Compiled sources by the hash of all that made them. */
 export const objectFolder = join(dist, 'native', 'objects')
 

@@ -1,11 +1,11 @@
 // Cross-compiles the addon for every platform and lays a package around each, ready to be packed:
-// `node build/prebuilt.mjs [--target=linux-x64-gnu,…] [--out=dist/prebuilt]`. What is up to date is left alone.
+// `node build/prebuilt.mjs [--target=linux-x64-gnu,…] [--out=.cache/prebuilt]`. What is up to date is left alone.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { closure, dist, hashOf, isFresh, objectFolder, put, readSources, root, sources } from './files.mjs'
+import { cache, closure, hashOf, isFresh, objectFolder, put, readSources, root, sources } from './files.mjs'
 import { common, headers, isas, unitsOf } from './flags.mjs'
 import { nameOf, packageOf, targets } from './targets.mjs'
 import { findZig } from './zig.mjs'
@@ -16,7 +16,7 @@ import { findZig } from './zig.mjs'
  * @param {{ only?: string[], out?: string, say?: (line: string) => void }} options
  * @returns {Promise<string[]>} the packages' folders
  */
-export async function buildPrebuilt({ only, out = join(dist, 'prebuilt'), say = () => {} } = {}) {
+export async function buildPrebuilt({ only, out = join(cache, 'prebuilt'), say = () => {} } = {}) {
   const unknown = only?.filter(name => !targets.some(t => nameOf(t) === name)) ?? []
   if (unknown.length > 0) throw new Error(`no target is called ${unknown.join(', ')}; there are ${targets.map(nameOf).join(', ')}`)
   const zig = await findZig()
@@ -40,7 +40,7 @@ async function compile(zig, target) {
     const args = ['c++', '-target', triple, ...common, '-nostdlib++', ...unit.flags]
     return { args, source: unit.source, stamp: hashOf([zig.version, triple, ...common, ...unit.flags, ...closure(files, unit.source)]) }
   })
-  const path = join(dist, 'zig', `${nameOf(target)}.node`)
+  const path = join(cache, 'zig', `${nameOf(target)}.node`)
   const stamp = hashOf([target.triple, ...target.link, ...units.map(u => u.stamp)])
   if (isFresh(path, stamp)) return path
   mkdirSync(objectFolder, { recursive: true })
@@ -66,7 +66,7 @@ async function compile(zig, target) {
 
 /** Windows: what an addon takes from node.exe, from the list that Node publishes. @param {Zig} zig @param {Target} target */
 async function importLibrary(zig, { cpu }) {
-  const path = join(dist, 'zig', `node-${cpu}`)
+  const path = join(cache, 'zig', `node-${cpu}`)
   const lists = ['js_native_api', 'node_api'].map(name => readFileSync(join(headers, 'def', `${name}.def`), 'utf8'))
   const symbols = lists.flatMap(list => list.split(/\r?\n/).filter(line => /^napi_|^node_api_/.test(line)))
   writeFileSync(`${path}.def`, ['LIBRARY node.exe', 'EXPORTS', ...symbols, ''].join('\n'))

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { call } from './call.mjs'
-import { dist } from './files.mjs'
+import { cache } from './files.mjs'
 
 /** The wheel's version is in here, with its hashes. */
 const requirements = fileURLToPath(new URL('zig.txt', import.meta.url))
@@ -14,12 +14,12 @@ const requirements = fileURLToPath(new URL('zig.txt', import.meta.url))
 export async function findZig() {
   const path = process.env.ZIG ?? (await install())
   const version = (await call(path, ['version'])).trim()
-  const caches = { ZIG_GLOBAL_CACHE_DIR: join(dist, 'zig', 'cache'), ZIG_LOCAL_CACHE_DIR: join(dist, 'zig', 'cache') }
+  const caches = { ZIG_GLOBAL_CACHE_DIR: join(cache, 'zig', 'cache'), ZIG_LOCAL_CACHE_DIR: join(cache, 'zig', 'cache') }
   return { version, run: (/** @type {string[]} */ args) => call(path, args, caches) }
 }
 
 async function install() {
-  const home = join(dist, 'zig', 'wheel')
+  const home = join(cache, 'zig', 'wheel')
   const path = join(home, 'ziglang', process.platform === 'win32' ? 'zig.exe' : 'zig')
   const pythons = [process.env.PYTHON, 'python3', 'python'].filter(name => name !== undefined)
   const wanted = ['--quiet', '--no-deps', '--only-binary=:all:', '--require-hashes', '--upgrade', '--target', home, '-r', requirements]
