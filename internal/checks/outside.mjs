@@ -27,7 +27,8 @@ export async function check() {
     if (code !== 0) return [`installing the packed packages failed:\n${output}`]
     const loaded = await step(folder, 'loading every entry point', ['every.mjs'])
     const typed = await step(folder, 'compiling', ['node_modules/typescript/bin/tsc', '-p', '.'])
-    const tested = names.length > 0 ? await step(folder, 'testing', ['node_modules/vitest/vitest.mjs', 'run', ...names]) : []
+    const tested =
+      names.length > 0 ? await step(folder, 'testing', ['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=60000', ...names]) : []
     const opened = await step(root, 'loading a model through the front door', frontDoor, {
       ATTUNE_OUTSIDE: folder,
       ATTUNE_OUTSIDE_ADDON: addon?.name ?? '',

@@ -46,10 +46,10 @@ test('Node, the native addon of the prebuilt package', async ({ skip }) => {
   expect(doctor).toMatchObject({ backend: 'native', addon: native })
 })
 
-test.each([
+test.for([
   { name: 'workers', isolated: true },
   { name: 'not cross-origin isolated, one thread', isolated: false },
-])('a page that Vite built, $name', async ({ isolated }, { skip }) => {
+])('a page that Vite built: $name', async ({ isolated }, { skip }) => {
   skip(whyNoChromium !== undefined, whyNoChromium)
   const server = await serve(join(project, 'dist'), isolated)
   const tab = await browser.newPage()

@@ -1,7 +1,7 @@
 // Bundled into one file and run by the Node of any platform: every op of the case table on the prebuilt addon, with each instruction
 // set that the processor has, against the reference; then memory, a mapped file and an abort.
 import { deepStrictEqual, ok, strictEqual } from 'node:assert'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CpuDevice, cpu } from '@attune/backend-cpu'
@@ -15,8 +15,9 @@ const { backend, addon, native, reasons } = first.doctor()
 strictEqual(backend, 'native', reasons.join('; '))
 strictEqual(addon, expected)
 await memory(first)
-await mapped(first)
+const file = await mapped(first)
 await first.close()
+rmSync(file)
 
 let passed = 0
 for (const { name, built, supported } of native) {
@@ -56,11 +57,12 @@ async function memory(device: CpuDevice): Promise<void> {
 }
 
 /** A file whose name is not ASCII, read from the middle of a page. */
-async function mapped(device: CpuDevice): Promise<void> {
+async function mapped(device: CpuDevice): Promise<string> {
   const path = join(tmpdir(), `attune-é-${process.pid}.bin`)
   const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 7) % 251)
   writeFileSync(path, bytes)
   const b = await device.mapFile(path, 70_001, 100_000)
   deepStrictEqual(await device.read(b, 0, 100_000), bytes.slice(70_001, 170_001))
   device.free(b)
+  return path
 }
