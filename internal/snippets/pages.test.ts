@@ -19,7 +19,7 @@ it('examples by third parties are shown as they are', () => {
   const theirs = readdirSync(folder).flatMap(name =>
     readdirSync(join(folder, name)).map(file => readFileSync(join(folder, name, file), 'utf8')),
   )
-  const named = pages().flatMap(blocksOf)
+  const named = pages().flatMap(page => blocksOf(page))
   const shown = named.filter(b => b.file?.endsWith('.ts') || /from '@attune\/testing'/.test(b.code))
   expect(shown.filter(b => theirs.includes(b.code)).length).toBeGreaterThanOrEqual(5)
   for (const block of shown.filter(b => b.file)) expect(theirs, `${block.page}: ${block.file}`).toContain(block.code)
