@@ -1,6 +1,7 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { env } from '@huggingface/transformers'
 import { expect, it } from 'vitest'
 import { openOnnx } from '../src/against/transformers-js.ts'
 import { attune, scratch, toy } from './cli.ts'
@@ -10,7 +11,9 @@ const prompt = ['-p', 'The Rays of Light fall upon the Paper.']
 
 it('the export gives the logits of PyTorch', async () => {
   const { ids, last } = JSON.parse(await readFile(join(folder, 'logits.json'), 'utf8'))
+  const before = { ...env }
   const model = await openOnnx(folder)
+  expect({ ...env }).toEqual(before)
   const { data, vocab } = await model.logits(ids)
   expect(vocab).toBe(512)
   const own = Array.from(data).slice(-vocab)

@@ -6,7 +6,7 @@ import { AttuneError } from '@attune/tensor'
 
 /** What is used of transformers.js. */
 interface TransformersJs {
-  readonly env: { version: string; allowRemoteModels: boolean; localModelPath: string; remoteHost: string }
+  readonly env: { version: string; allowLocalModels: boolean; allowRemoteModels: boolean; localModelPath: string; remoteHost: string }
   readonly AutoModelForCausalLM: { from_pretrained(ref: string, options: object): Promise<CausalModel> }
   readonly Tensor: new (type: string, data: BigInt64Array, dims: number[]) => OnnxTensor
 }
@@ -44,7 +44,7 @@ export async function openOnnx(ref: string, { dtype = 'fp32', peer }: { dtype?: 
   if (folder && !(await exists(join(folder, 'onnx'))))
     throw new AttuneError('ERR_NOT_FOUND', `${ref} has no folder onnx with an export of the model; name one with --onnx`, { folder })
   const model = await restoring(env, async () => {
-    if (folder) Object.assign(env, { allowRemoteModels: false, localModelPath: `${dirname(folder)}/` })
+    if (folder) Object.assign(env, { allowLocalModels: true, allowRemoteModels: false, localModelPath: `${dirname(folder)}/` })
     else if (process.env.HF_ENDPOINT) env.remoteHost = `${process.env.HF_ENDPOINT.replace(/\/$/, '')}/`
     if (process.env.HF_HUB_OFFLINE === '1') env.allowRemoteModels = false
     return AutoModelForCausalLM.from_pretrained(folder ? basename(folder) : ref, { dtype, device: 'cpu' })
@@ -86,11 +86,11 @@ async function transformersJs(peer = '@huggingface/transformers'): Promise<Trans
 
 /** Its settings are global: they are as before when this is over. */
 async function restoring<T>(env: TransformersJs['env'], use: () => Promise<T>): Promise<T> {
-  const { allowRemoteModels, localModelPath, remoteHost } = env
+  const { allowLocalModels, allowRemoteModels, localModelPath, remoteHost } = env
   try {
     return await use()
   } finally {
-    Object.assign(env, { allowRemoteModels, localModelPath, remoteHost })
+    Object.assign(env, { allowLocalModels, allowRemoteModels, localModelPath, remoteHost })
   }
 }
 
