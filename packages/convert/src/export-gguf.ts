@@ -14,6 +14,7 @@ import { type Rounding, RoundingMeter } from './constant-source.ts'
 import type { ExportOptions } from './export.ts'
 import { folderForm } from './folder-form.ts'
 import { type ConversionRecord, recordOf, storedMost } from './record.ts'
+import { sameSpec } from './same-spec.ts'
 
 /** What a writer of one file is given beside its options. */
 export interface GgufTarget {
@@ -57,6 +58,7 @@ export async function exportGguf(
   const write = (to: OutputFolder, notes: Record<string, string>, onRounded?: (n: string, a: Float32Array, b: Float32Array) => void) =>
     saveGguf(to, files, tensors, {
       ...{ type, fileName, notes, signal, onRounded },
+      check: told => sameSpec([form.model.definition], form.config, told, source.tensors),
       onProgress:
         onProgress &&
         (({ tensor, written, total }) => onProgress({ tensor, written: (notes[CONVERSION_NOTE] ? total : 0) + written, total: 2 * total })),

@@ -1,10 +1,10 @@
 import { basename, dirname } from 'node:path'
+import { sameSpec } from '@attune/convert'
 import { AttuneError } from '@attune/tensor'
 import { fromEntry, GGUF_TYPES, type GgufType, saveGguf } from '@attune/weights'
 import { diskOutput } from '@attune/weights/node'
 import { models } from 'attune'
 import type { CliCommand } from '../command.ts'
-import { sameSpec } from '../same-spec.ts'
 
 export const exportGguf: CliCommand = {
   name: 'export',

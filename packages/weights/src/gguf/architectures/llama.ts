@@ -1,4 +1,5 @@
-import type { GgufArchitecture } from '../architecture.ts'
+import { AttuneError } from '@attune/tensor'
+import type { Config, GgufArchitecture } from '../architecture.ts'
 import { DECODER_NAMES, epsilon, familyConfig, real, same, sizeFields, sizesOf } from './decoder.ts'
 import { llama3Tensor, ROPE_DIVISORS, ropeFields, ropeOf, ropeSettings } from './rope.ts'
 
@@ -25,6 +26,7 @@ export const llama: GgufArchitecture = {
   folded: [ROPE_DIVISORS],
   change: (stem, _, config) => (/attn_[qk]$/.test(stem) ? { kind: 'interleaved', head: config.head_dim as number } : undefined),
   metadata: config => [
+    ...unwindowed(config),
     ...sizeFields('llama', config),
     ['llama.rope.dimension_count', 'u32', headDim(config)],
     ['llama.attention.layer_norm_rms_epsilon', 'f32', real(config, 'rms_norm_eps', 1e-6)],
@@ -35,3 +37,16 @@ export const llama: GgufArchitecture = {
 
 export const headDim = (config: Readonly<Record<string, unknown>>): number =>
   (config.head_dim as number | null | undefined) ?? (config.hidden_size as number) / (config.num_attention_heads as number)
+
+/** llama.cpp reads no window from a file of this architecture. */
+function unwindowed({ sliding_window: window }: Config): [] {
+  if (typeof window !== 'number') return []
+  throw new AttuneError(
+    'ERR_UNSUPPORTED',
+    `config.json: 'sliding_window' ${window} cannot be written as GGUF of llama, where every layer sees everything`,
+    {
+      key: 'sliding_window',
+      value: window,
+    },
+  )
+}

@@ -1,7 +1,10 @@
 import type { Definition } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
 
-/** Refuses a config that would read back as another model, by what differs first. The model type may have another name if it computes the same. */
+/**
+ * Refuses a config that would read back from a GGUF as another model, by what differs first. The model type may have another name if it
+ * computes the same; of a type that `definitions` lack nothing is compared. Errors: `ERR_UNSUPPORTED`.
+ */
 export function sameSpec(
   definitions: readonly Definition<unknown>[],
   config: Readonly<Record<string, unknown>>,
@@ -12,7 +15,8 @@ export function sameSpec(
     const definition = definitions.find(d => d.type === json.model_type)
     return definition && { ...(definition.spec(json, tensors) as object), type: undefined }
   }
-  const found = difference(spec(config), spec(told), '')
+  const [own, read] = [spec(config), spec(told)]
+  const found = own && read && difference(own, read, '')
   if (found)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
