@@ -13,6 +13,7 @@ export const suites = {
   kernels: () => import('./checks/kernels.mjs'),
   bitwise: () => import('./checks/bitwise.mjs'),
   policies: () => import('./checks/policies.mjs'),
+  evicted: () => import('./checks/evicted.mjs'),
   pieces: () => import('./checks/pieces.mjs'),
   loop: () => import('./checks/loop.mjs'),
   routing: () => import('./checks/routing.mjs'),

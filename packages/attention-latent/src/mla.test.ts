@@ -45,7 +45,7 @@ testCache({
 
 describe('auto', () => {
   const wide = { ...config, latent: 24, valueDim: 8 }
-  // Made keys save (24 · 2 − 16) / 2 products a token, and take 24 · 16 a slot: from 24 tokens on.
+  // With 128 slots, made keys save 64 · (2 · 24 − 16) + 24 · 16 products a token and take 128 · 24 · 16: from 21 tokens on.
   const run = (mode: MlaConfig['mode'], cache?: CacheManager) => async (tokensOfStep: number) => {
     const runner = new Runner(tinyModel(mla, { ...wide, mode }), reference(), { cache })
     const r = await runner.step([{ sequence: runner.open(), ids: tokens(tokensOfStep) }], lastLogits)
@@ -59,6 +59,10 @@ describe('auto', () => {
     ] as const)
       expect((await run('auto')(count)).choices).toEqual((await run(mode)(count)).choices)
     expect((await run('absorbed')(30)).choices).not.toEqual((await run('materialised')(30)).choices)
+  })
+  it('is the same in pages', async () => {
+    const cache = paged({ page: 8 })
+    for (const [count, mode] of [[8, 'absorbed'], [30, 'materialised']] as const) expect((await run('auto', cache)(count)).choices).toEqual((await run(mode, cache)(count)).choices) // biome-ignore format: one line
   })
   it('makes none of packed rows', async () => {
     const cache = quantised({ group: 8 })
