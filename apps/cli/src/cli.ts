@@ -54,6 +54,7 @@ function addGlobals(command: Command): void {
         .choices(['as-stored', 'f32'])
         .default('as-stored'),
     )
+    .option('--allow-unknown', 'name config keys and tensors that the model type does not know, and go on without them', false)
     .option('--json', 'print one JSON object', false)
     .option('--quiet', 'no progress', false)
     .option('--no-color', 'no colours on a terminal')

@@ -1,5 +1,5 @@
 import { applyConversion } from '@attune/convert'
-import type { EncoderModel, Model } from '@attune/models'
+import type { EncoderModel, LoadOptions, Model, Unknown } from '@attune/models'
 import { AttuneError, type Device, reference } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
 import { type OpenOptions, openModel } from '@attune/weights/node'
@@ -25,6 +25,7 @@ export interface GlobalOptions {
   readonly quiet: boolean
   readonly color: boolean
   readonly weights: 'as-stored' | 'f32'
+  readonly allowUnknown: boolean
 }
 
 /** The model used where none is named. */
@@ -36,6 +37,7 @@ export class Context {
   /** Styles of stdout. */
   readonly paint: Paint
   readonly #opened: Checkpoint[] = []
+  readonly #unknown = new Set<string>()
   #kit: Promise<Kit> | undefined
   constructor(
     readonly io: Io,
@@ -62,9 +64,21 @@ export class Context {
     this.#kit ??= openDevice(this.options, message => this.progress.note(message)).then(device => this.#kitOn(device))
     return this.#kit
   }
+  /** How models are loaded, whatever for. What a model type does not know is named once each, also where progress is not shown. */
+  get loading(): LoadOptions {
+    const { weights, allowUnknown } = this.options
+    return { weights, ...(allowUnknown ? { onUnknown: unknown => this.#told(unknown) } : {}) }
+  }
+  #told({ kind, name }: Unknown): void {
+    const what = `${kind === 'key' ? 'config key' : 'tensor'} '${name}'`
+    if (this.#unknown.has(what)) return
+    this.#unknown.add(what)
+    this.progress.end()
+    this.io.err(`not known and left out: ${what}\n`)
+  }
   /** A model without its weights and without a device to run it. */
   model(checkpoint: Checkpoint): Promise<Model> {
-    return this.#kitOn(reference()).model(checkpoint, { weights: this.options.weights })
+    return this.#kitOn(reference()).model(checkpoint, this.loading)
   }
   /** Opens a checkpoint, headers only. */
   open(ref: string, { remote = false } = {}): Promise<Checkpoint> {
@@ -72,7 +86,7 @@ export class Context {
   }
   /** An encoder's model without its weights and without a device to run it. */
   encoder(checkpoint: Checkpoint): EncoderModel {
-    return this.#kitOn(reference()).encoder(checkpoint, { weights: this.options.weights })
+    return this.#kitOn(reference()).encoder(checkpoint, this.loading)
   }
   isEncoder(checkpoint: Checkpoint): boolean {
     return this.#kitOn(reference()).definition(checkpoint).kind === 'encoder'
@@ -80,7 +94,7 @@ export class Context {
   async loadEncoder(ref: string | Checkpoint): Promise<LoadedEncoder> {
     const kit = await this.kit()
     return kit.loadEncoder(ref, {
-      weights: this.options.weights,
+      ...this.loading,
       signal: this.io.signal,
       onProgress: (done, total) => this.progress.update(`loading ${typeof ref === 'string' ? ref : ref.name}`, done, total),
     })
@@ -88,7 +102,7 @@ export class Context {
   async load(ref: string | Checkpoint, options: LoadModelOptions = {}): Promise<LoadedModel> {
     const kit = await this.kit()
     return kit.load(ref, {
-      weights: this.options.weights,
+      ...this.loading,
       signal: this.io.signal,
       onProgress: (done, total) => this.progress.update(`loading ${typeof ref === 'string' ? ref : ref.name}`, done, total),
       ...options,

@@ -39,7 +39,7 @@ export async function conversionOf(
   const { signal } = context.io
   const kit = await context.kit()
   const source = options.quality === undefined ? undefined : await context.load(checkpoint, { chunk: 128 })
-  const model = source?.model ?? (await kit.model(checkpoint, { weights: context.options.weights }))
+  const model = source?.model ?? (await kit.model(checkpoint, context.loading))
   const texts = await textsOf(checkpoint, model, options)
   const points: QualityPoint[] = []
   const choose = async (kept: KeptConversion) => {

@@ -1,9 +1,9 @@
-import { decoderParams, filesFromValues, idleTensors, type Model, type ModelDefinition } from '@attune/models'
+import { decoderParams, filesFromValues, idleTensors, type Model, type ModelDefinition, specOf } from '@attune/models'
 import { AttuneError, isCodec } from '@attune/tensor'
 import { type Checkpoint, fromEntry, GGUF_TYPES, type GgufType, type OutputFolder, saveCheckpoint, type TensorEntry } from '@attune/weights'
 import { constantSource, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
-import { type FolderForm, folderForm } from './folder-form.ts'
+import { type FolderForm, folderForm, settled } from './folder-form.ts'
 import { type ConversionRecord, recordOf } from './record.ts'
 
 /** Types of the numbers in a folder. */
@@ -131,7 +131,7 @@ const FLOATS = new Set<unknown>(['f32', 'f16', 'bf16'])
 /** What the source's files hold beside what is computed with, where the folder is of the same type. */
 function idle({ definition, variants }: Model, form: FolderForm, source: Checkpoint): TensorEntry[] {
   if (form.model.definition !== definition) return []
-  const spec = definition.spec(source.config, source.tensors)
+  const spec = specOf(definition, source, settled)
   return idleTensors(source, definition.layout(spec), decoderParams(spec, variants)).map(name => source.tensors.get(name)!)
 }
 

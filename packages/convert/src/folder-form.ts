@@ -1,5 +1,5 @@
 import { headsOf } from '@attune/attention-heads'
-import type { DecoderSpec, Model, TensorNames } from '@attune/models'
+import { type DecoderSpec, type Model, specOf, type TensorNames } from '@attune/models'
 import { underPrefix, withPrefix } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
 import type { Checkpoint } from '@attune/weights'
@@ -20,6 +20,9 @@ export interface FolderForm {
   readonly kvHeads?: number
 }
 
+/** What a model type does not know was refused, or told, when the model was loaded. */
+export const settled = (): void => {}
+
 type Source = Pick<Checkpoint, 'config' | 'tensors'>
 
 /**
@@ -27,7 +30,7 @@ type Source = Pick<Checkpoint, 'config' | 'tensors'>
  * Errors: `ERR_UNSUPPORTED` with every reason.
  */
 export async function folderForm(model: Model, { config, tensors }: Source): Promise<FolderForm> {
-  const said = model.definition.spec(config, tensors)
+  const said = specOf(model.definition, { config, tensors }, settled)
   if (sameData(said, model.spec)) return { model, config }
   const deepseek = asDeepseek(model, config)
   if (typeof deepseek !== 'string') return checked(deepseek)
@@ -76,7 +79,7 @@ function kvHeadsOf({ layers }: DecoderSpec): number | undefined {
 function checked(form: FolderForm, tensors?: TensorNames): FolderForm {
   const { definition, spec } = form.model
   const { type: _, ...own } = spec
-  const { type: __, ...read } = definition.spec(form.config, tensors)
+  const { type: __, ...read } = specOf(definition, { config: form.config, tensors }, settled)
   const [said, is] = [read, own].map(x => JSON.stringify(sorted(x)))
   if (said === is) return form
   throw new AttuneError('ERR_UNSUPPORTED', `a folder of type '${definition.type}' cannot say what this model's layers are`, { said, is })

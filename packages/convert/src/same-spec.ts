@@ -1,4 +1,4 @@
-import type { Definition } from '@attune/models'
+import { type Definition, specOf } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
 
 /**
@@ -13,7 +13,7 @@ export function sameSpec(
 ): void {
   const spec = (json: Readonly<Record<string, unknown>>): object | undefined => {
     const definition = definitions.find(d => d.type === json.model_type)
-    return definition && { ...(definition.spec(json, tensors) as object), type: undefined }
+    return definition && { ...(specOf(definition, { config: json, tensors }, () => {}) as object), type: undefined }
   }
   const [own, read] = [spec(config), spec(told)]
   const found = own && read && difference(own, read, '')

@@ -70,11 +70,20 @@ export class ConfigReader {
   readonly json: Json
   readonly file: string
   readonly #left: Set<string>
+  readonly #at: readonly string[]
   /** Keys as the file words them, where that is an alias. */
   readonly #written = new Map<string, string>()
-  /** `aliases` are other words for keys, as transformers' `attribute_map`. */
-  constructor(json: Json, { file = 'config.json', aliases = {} }: { file?: string; aliases?: Readonly<Record<string, string>> } = {}) {
-    this.file = file
+  /** `at` is where the object lies inside config.json; `aliases` are other words for keys, as transformers' `attribute_map`. */
+  constructor(
+    json: Json,
+    {
+      file = 'config.json',
+      at = [],
+      aliases = {},
+    }: { file?: string; at?: readonly string[]; aliases?: Readonly<Record<string, string>> } = {},
+  ) {
+    this.file = [file, ...at].join(': ')
+    this.#at = at
     const read: Record<string, unknown> = { ...json }
     for (const [alias, key] of Object.entries(aliases)) {
       if (!(alias in json)) continue
@@ -190,7 +199,7 @@ export class ConfigReader {
       throw new AttuneError(
         'ERR_UNSUPPORTED',
         `${this.file}: ${left.length === 1 ? 'key' : 'keys'} ${left.map(k => `'${k}'`).join(', ')} may change what the model computes and ${left.length === 1 ? 'is' : 'are'} not supported`,
-        { file: this.file, keys: left },
+        { file: this.file, keys: left, unknown: left.map(key => [...this.#at, key]) },
       )
   }
   wrong(key: string, want: string, got: unknown): AttuneError {

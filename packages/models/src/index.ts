@@ -62,4 +62,5 @@ export {
   type TransformersBatch,
   type TransformersTensor,
 } from './transformers-js.ts'
+export { specOf, type Unknown } from './unknown.ts'
 export { vit } from './vit.ts'

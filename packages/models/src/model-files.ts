@@ -14,11 +14,14 @@ import {
   type TensorEntry,
   value,
 } from '@attune/weights'
+import type { Unknown } from './unknown.ts'
 import { Workspace } from './workspace.ts'
 
 export interface LoadOptions {
   /** `as-stored` keeps packed and half weights as they are in the file, or as near as kernels have it; `f32` decodes them. */
   readonly weights?: 'as-stored' | 'f32'
+  /** Told of each config key and tensor that the model type does not know, which then counts for nothing; without it they are an error. */
+  readonly onUnknown?: (unknown: Unknown) => void
 }
 
 /**
@@ -30,7 +33,7 @@ export function valuesFromFiles(
   type: string,
   layout: Layout,
   tree: ParamTree,
-  { weights = 'as-stored' }: LoadOptions = {},
+  { weights = 'as-stored', onUnknown }: LoadOptions = {},
 ): Map<string, ParamValue> {
   const shapes = parameterShapes(tree)
   const unknown: string[] = []
@@ -41,7 +44,8 @@ export function valuesFromFiles(
     const entries = weights === 'f32' ? stored : stored.map(loadable)
     for (const [name, made] of constantsOf(a, entries, shapes, weights, workspace)) found.set(name, made)
   }
-  if (unknown.length > 0)
+  if (onUnknown) for (const name of unknown) onUnknown({ kind: 'tensor', name })
+  else if (unknown.length > 0)
     throw new AttuneError(
       'ERR_UNSUPPORTED',
       `${checkpoint.name}: ${unknown.length} tensor${unknown.length > 1 ? 's' : ''} not used by model type '${type}': ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`,

@@ -7,6 +7,7 @@ import { type EncoderModel, encoderParams } from './encoder.ts'
 import type { Variants } from './layers.ts'
 import { type LoadOptions, valuesFromFiles } from './model-files.ts'
 import type { DecoderSpec } from './spec.ts'
+import { specOf } from './unknown.ts'
 
 /** A model: its Spec and its weights. Weights are shared by reference; a converted model keeps what it did not change. */
 export interface Model {
@@ -18,7 +19,7 @@ export interface Model {
 
 /** Binds a checkpoint's tensors to a Spec. Every tensor is used exactly once or listed as ignorable; nothing is read yet. */
 export function modelFrom(checkpoint: Checkpoint, definition: ModelDefinition, variants: Variants, options: LoadOptions = {}): Model {
-  const spec = definition.spec(checkpoint.config, checkpoint.tensors)
+  const spec = specOf(definition, checkpoint, options.onUnknown)
   const values = valuesFromFiles(checkpoint, definition.type, definition.layout(spec), decoderParams(spec, variants), options)
   return { spec, values, variants, definition }
 }
@@ -30,7 +31,7 @@ export function encoderFrom(
   variants: Variants,
   options: LoadOptions = {},
 ): EncoderModel {
-  const spec = definition.spec(checkpoint.config, checkpoint.tensors)
+  const spec = specOf(definition, checkpoint, options.onUnknown)
   const values = valuesFromFiles(checkpoint, definition.type, definition.layout(spec), encoderParams(spec, variants), options)
   return { spec, values, variants }
 }

@@ -24,7 +24,12 @@ export const mpt: ModelDefinition = {
     const norm = c.text('norm_type', 'low_precision_layernorm')
     if (norm !== 'layernorm') c.only('norm_type', 'low_precision_layernorm')
     const ffn = c.object('ffn_config')
-    if (ffn) new ConfigReader(ffn, { file: `${c.file}: ffn_config` }).only('ffn_type', 'mptmlp')
+    if (ffn) {
+      const f = new ConfigReader(ffn, { at: ['ffn_config'] })
+      f.only('ffn_type', 'mptmlp')
+      f.ignore('fc_type')
+      f.finish()
+    }
     const eps = c.number('layer_norm_epsilon', 1e-5, 0)
     const layer: LayerSpec = {
       attention: attentionOf(c, { dim, bias, eps }, tensors),
@@ -71,7 +76,7 @@ function attentionOf(
   tensors?: TensorNames,
 ): LayerSpec['attention'] {
   const heads = c.count('n_heads', 16)
-  const a = new ConfigReader(c.object('attn_config') ?? {}, { file: `${c.file}: attn_config` })
+  const a = new ConfigReader(c.object('attn_config') ?? {}, { at: ['attn_config'] })
   a.ignore('attn_pdrop', 'attn_impl', 'fused_qkv', 'fc_type') // training, and how it is run
   a.ignore('attn_uses_sequence_id') // for packed training examples
   a.ignore('rope_theta', 'rope_impl', 'rope_dail_config', 'rope_hf_config') // for 'rope' alone

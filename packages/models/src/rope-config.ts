@@ -21,6 +21,9 @@ export interface RopeDefaults {
   readonly trained?: number
 }
 
+/** Where configs of transformers 5 and 4 hold rotary settings. */
+const PLACES = ['rope_parameters', 'rope_scaling']
+
 /** Rope types whose frequencies transformers computes for the context a model was first trained for. */
 const TRAINED = ['llama3', 'yarn', 'longrope']
 
@@ -57,7 +60,7 @@ export function ropeFromConfig(c: ConfigReader, headDim: number, maxPositions: n
     throw new AttuneError(
       'ERR_UNSUPPORTED',
       `${c.file}: rope parameter${unknown.length > 1 ? 's' : ''} ${unknown.map(k => `'${k}'`).join(', ')} of type '${type}' ${unknown.length > 1 ? 'are' : 'is'} not supported`,
-      { keys: unknown },
+      { keys: unknown, unknown: unknown.flatMap(k => PLACES.map(at => [at, ...(defaults.layers ? [defaults.layers] : []), k])) },
     )
   const dims = Math.floor(headDim * partial)
   if (dims < 2)
@@ -97,6 +100,7 @@ function ofLayers(
         `${c.file}: rope_parameters of '${kind}' are not supported, only of ${LAYER_KINDS.join(', ')}`,
         {
           keys: [`rope_parameters.${kind}`],
+          unknown: [['rope_parameters', kind]],
         },
       )
     if (x !== null && typeof x !== 'object') throw c.wrong('rope_parameters', `settings by kind of layer (${layers})`, { [kind]: x })

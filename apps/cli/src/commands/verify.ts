@@ -17,7 +17,7 @@ export const verify: CliCommand = {
   async run(context, [folder], options) {
     const kit = await context.kit()
     const checkpoint = await context.open(folder!)
-    const load = { weights: context.options.weights }
+    const load = context.loading
     const plain = modelFrom(checkpoint, kit.decoder(checkpoint), kit.variants, load)
     const from = options.source === undefined ? undefined : await context.open(options.source)
     const source = from && {

@@ -57,7 +57,7 @@ export async function runJob(context: Context, options: JobOptions): Promise<Job
 
   title(1, 'Inspect')
   const source = await kit.load(checkpoint, {
-    weights: context.options.weights,
+    ...context.loading,
     chunk: CHUNK,
     signal,
     onProgress: (done, total) => context.progress.update(`loading ${checkpoint.name}`, done, total),
