@@ -13,7 +13,7 @@ FILES = {
     "gpt-configs": ["gpt2", "bloom", "falcon", "gptj", "gpt_neo", "gpt_bigcode", "mpt", "opt"],
     "default-configs": ["llama", "gpt_oss", "deepseek_v2", "deepseek_v3", "qwen3_next", "mamba2", "minimax"],
     "rope-configs": ["mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma3_text", "smollm3", "granite", "olmo2", "cohere", "phi", "stablelm",
-                     "starcoder2", "mixtral", "qwen2_moe", "qwen3_moe", "cohere2", "glm", "glm4"],
+                     "starcoder2", "mixtral", "qwen2_moe", "qwen3_moe", "cohere2", "glm", "glm4", "olmo", "olmo3"],
 }
 NEEDED = {"deepseek_v2": {"num_experts_per_tok": 6}}  # has no default that works
 

@@ -56,8 +56,9 @@ def in_old_style(config):
     old = {k: v for k, v in config.items() if k not in ("rope_parameters", "dtype")}
     rope = dict(config.get("rope_parameters") or {})
     if "full_attention" in rope:
-        old["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
-        rope = dict(rope["full_attention"])
+        local, rope = rope["sliding_attention"]["rope_theta"], dict(rope["full_attention"])
+        if local != rope["rope_theta"]:
+            old["rope_local_base_freq"] = local
     for key in ("rope_theta", "partial_rotary_factor"):
         if key in rope:
             old[key] = rope.pop(key)

@@ -62,5 +62,10 @@ CASES = {
     "glm-plain": ("glm", dict(BASE, head_dim=8)),
     "glm4-partial": ("glm4", dict(BASE, head_dim=16, attention_bias=False, tie_word_embeddings=True,
                                   rope_parameters=dict(rope_type="default", rope_theta=500.0, partial_rotary_factor=0.75))),
+    "olmo-clipped": ("olmo", dict(BASE, clip_qkv=0.9)),
+    "olmo-biased-tied": ("olmo", dict(BASE, num_key_value_heads=None, attention_bias=True, tie_word_embeddings=True)),
+    "olmo3-pattern": ("olmo3", dict(BASE, sliding_window=5, layer_types=["sliding_attention", "full_attention"],
+                                    rope_parameters=dict(sliding_attention=dict(rope_type="default", rope_theta=500000.0),
+                                                         full_attention=dict(YARN, rope_theta=500000.0)))),
 }
 STYLED = CASES

@@ -10,7 +10,9 @@ import {
   granite,
   mistral,
   mixtral,
+  olmo,
   olmo2,
+  olmo3,
   phi,
   phi3,
   qwen2,
@@ -29,7 +31,7 @@ variationSuite(
     ...['granite-factors', 'granite-biased-tied', 'olmo2-groups', 'olmo2-biased-tied', 'cohere-plain', 'cohere-normed'],
     ...['phi-plain', 'phi-normed-tied', 'stablelm-plain', 'stablelm-normed-parallel', 'starcoder2-window', 'starcoder2-no-bias'],
     ...['mixtral-window', 'mixtral-three', 'qwen2_moe-mixed', 'qwen2_moe-plain', 'qwen3_moe-window', 'qwen3_moe-mixed'],
-    ...['cohere2-pattern', 'cohere2-biased', 'glm-plain', 'glm4-partial'],
+    ...['cohere2-pattern', 'cohere2-biased', 'glm-plain', 'glm4-partial', 'olmo-clipped', 'olmo-biased-tied', 'olmo3-pattern'],
   ],
   [
     mistral,
@@ -51,6 +53,8 @@ variationSuite(
     cohere2,
     glm,
     glm4,
+    olmo,
+    olmo3,
   ],
   [gqa, mha, mqa],
 )

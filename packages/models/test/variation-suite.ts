@@ -53,6 +53,19 @@ export function variationSuite(names: readonly string[], definitions: readonly M
       const { spec } = definitions.find(d => d.type === config.model_type)!
       expect(spec(await told('config.legacy.json').catch(() => config))).toEqual(spec(config))
     })
+    it('is not read with a tensor missing, under another name or too many', async () => {
+      const { checkpoint, model } = await load()
+      const opened = (tensors: typeof checkpoint.tensors) => () => modelFrom({ ...checkpoint, tensors }, model.definition, variants)
+      const needed = new Set(filesFromValues(model.definition.layout(model.spec), model.values).keys())
+      const all = [...checkpoint.tensors].filter(([name]) => needed.has(name))
+      for (const [name, entry] of all) {
+        const others = all.filter(([other]) => other !== name)
+        expect(opened(new Map(others)), name).toThrow(/tensor/)
+        expect(opened(new Map([...others, [`${name}_`, entry]])), name).toThrow(/tensor/)
+        expect(opened(new Map([...all, [`${name}_`, entry]])), name).toThrow(`${name}_`)
+      }
+      await checkpoint.close()
+    })
     it('is written as it was read', async () => {
       const { checkpoint, model } = await load()
       for (const [file, made] of filesFromValues(model.definition.layout(model.spec), model.values)) {
