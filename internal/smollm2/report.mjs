@@ -63,7 +63,7 @@ export class Report {
 const show = x =>
   typeof x !== 'number' ? String(x) : Number.isInteger(x) ? String(x) : Math.abs(x) < 1e-3 ? x.toExponential(2) : String(+x.toPrecision(6))
 
-function machine() {
+export function machine() {
   const info = readText('/proc/cpuinfo')
   const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1].split(' ') ?? []
   return {
