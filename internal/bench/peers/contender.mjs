@@ -9,10 +9,12 @@ const answer = (/** @type {unknown} */ value) => process.stdout.write(`${JSON.st
 let side
 for await (const line of createInterface({ input: process.stdin })) {
   try {
-    if (!side) {
-      side = await open(JSON.parse(line))
-      answer({ ready: side.about ?? name })
-    } else answer(await /** @type {NonNullable<typeof side>} */ (side).round())
+    if (side) answer(await side.round())
+    else {
+      const opened = await open(JSON.parse(line))
+      side = opened
+      answer({ ready: opened.about ?? name })
+    }
   } catch (error) {
     answer({ error: /** @type {Error} */ (error).message })
     if (!side) break
