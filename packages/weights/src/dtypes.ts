@@ -1,7 +1,20 @@
 import { AttuneError, bf16ToFloat, type Codec, type DType, floatToBf16, floatToHalf, halfToFloat } from '@attune/tensor'
 
 /** Element types files may hold: those tensors compute with, and more that are only read and converted. */
-export type FileDType = DType | 'f64' | 'f8_e4m3' | 'f8_e5m2' | 'i64' | 'i16' | 'i8' | 'u64' | 'u32' | 'u16'
+export type FileDType =
+  | DType
+  | 'f64'
+  | 'f8_e4m3'
+  | 'f8_e5m2'
+  | 'f8_e4m3fnuz'
+  | 'f8_e5m2fnuz'
+  | 'f8_e8m0'
+  | 'i64'
+  | 'i16'
+  | 'i8'
+  | 'u64'
+  | 'u32'
+  | 'u16'
 /** How a tensor's bytes lie in a file. */
 export type FileStorage = FileDType | Codec
 
@@ -12,6 +25,9 @@ const BYTES: Record<FileDType, number> = {
   bf16: 2,
   f8_e4m3: 1,
   f8_e5m2: 1,
+  f8_e4m3fnuz: 1,
+  f8_e5m2fnuz: 1,
+  f8_e8m0: 1,
   i64: 8,
   i32: 4,
   i16: 2,
@@ -87,6 +103,9 @@ const DECODE: Record<FileDType, (bytes: Uint8Array, dst: Float32Array) => void> 
   bf16: lookup(Uint16Array, 65536, bf16ToFloat),
   f8_e4m3: lookup(Uint8Array, 256, e4m3),
   f8_e5m2: lookup(Uint8Array, 256, word => halfToFloat(word << 8)),
+  f8_e4m3fnuz: lookup(Uint8Array, 256, fnuz(3)),
+  f8_e5m2fnuz: lookup(Uint8Array, 256, fnuz(2)),
+  f8_e8m0: lookup(Uint8Array, 256, word => (word === 255 ? Number.NaN : 2 ** (word - 127))),
   i64: bigints(BigInt64Array),
   i32: numbers(Int32Array),
   i16: numbers(Int16Array),
@@ -105,4 +124,17 @@ function e4m3(word: number): number {
   const fraction = word & 7
   if (exponent === 15 && fraction === 7) return Number.NaN
   return exponent === 0 ? sign * fraction * 2 ** -9 : sign * (8 + fraction) * 2 ** (exponent - 10)
+}
+
+/** The kind of float8 without infinities and negative zero, which is its only NaN; its exponent starts one lower. */
+function fnuz(fractionBits: number): (word: number) => number {
+  const one = 1 << fractionBits
+  const bias = 1 << (6 - fractionBits)
+  return word => {
+    if (word === 0x80) return Number.NaN
+    const exponent = (word & 0x7f) >> fractionBits
+    const fraction = word & (one - 1)
+    const magnitude = exponent === 0 ? fraction * 2 ** (1 - bias) : (one + fraction) * 2 ** (exponent - bias)
+    return ((word & 0x80 ? -1 : 1) * magnitude) / one
+  }
 }

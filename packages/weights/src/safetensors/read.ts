@@ -19,6 +19,9 @@ export const SAFETENSORS_DTYPES: Readonly<Record<string, FileDType>> = {
   BF16: 'bf16',
   F8_E4M3: 'f8_e4m3',
   F8_E5M2: 'f8_e5m2',
+  F8_E4M3FNUZ: 'f8_e4m3fnuz',
+  F8_E5M2FNUZ: 'f8_e5m2fnuz',
+  F8_E8M0: 'f8_e8m0',
   I64: 'i64',
   I32: 'i32',
   I16: 'i16',
@@ -29,7 +32,7 @@ export const SAFETENSORS_DTYPES: Readonly<Record<string, FileDType>> = {
   U8: 'u8',
   BOOL: 'bool',
 }
-const KNOWN_UNREAD = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64']
+const KNOWN_UNREAD = ['F4', 'F6_E2M3', 'F6_E3M2', 'C64']
 const MAX_HEADER = 100_000_000 // the reference implementation's limit
 const MAX_TENSORS = 1 << 16 // of one file; the largest published models have fewer in all their files
 
