@@ -28,7 +28,7 @@ async function pack() {
 
 /** @param {string} folder @returns {Promise<Packed[]>} */
 export async function packInto(folder) {
-  const packing = pnpm(['--recursive', 'pack', '--pack-destination', folder])
+  const packing = pnpm(['--filter=./packages/*', '--filter=./apps/*', 'pack', '--pack-destination', folder])
   for (const command of [turbo(['build']), { ...packing, env: { ...packing.env, npm_config_global_pnpmfile: hooks } }]) {
     const { code, output } = await run(command)
     if (code !== 0) throw new Error(`${command.args.join(' ')} failed:\n${output}`)

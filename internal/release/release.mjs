@@ -20,13 +20,8 @@ mkdirSync(out, { recursive: true })
 await must(run({ file: process.execPath, args: [join(root, 'packages/backend-cpu/build/build.mjs'), '--wasm-only'] }))
 const addons = await buildPrebuilt({ say })
 for (const folder of addons) await must(run(npm(['pack', folder, '--pack-destination', out])))
-const packed = await packInto(out)
-const files = [
-  ...readdirSync(out)
-    .filter(name => packed.every(p => !p.file.endsWith(name)))
-    .map(name => join(out, name)),
-  ...packed.map(p => p.file),
-]
+const prebuilt = readdirSync(out).map(name => join(out, name))
+const files = [...prebuilt, ...(await packInto(out)).map(p => p.file)]
 for (const file of files) say(file)
 
 if (publish) {
