@@ -46,7 +46,7 @@ export function stampOf(files, extra = []) {
 export function filesBelow(dir, keep = () => true) {
   if (!existsSync(dir)) return []
   return readdirSync(dir, { withFileTypes: true })
-    .filter(e => !['node_modules', 'dist', '.turbo', 'coverage'].includes(e.name))
+    .filter(e => !['node_modules', 'dist', '.cache', '.turbo', 'coverage'].includes(e.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap(e => (e.isDirectory() ? filesBelow(join(dir, e.name), keep) : keep(e.name) ? [join(dir, e.name)] : []))
 }
