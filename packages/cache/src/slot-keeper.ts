@@ -92,7 +92,7 @@ export class SlotKeeper implements Keeper {
 
   trim(_row: number, from: number, to: number): void {
     const lost = this.#layouts.find((l, i) => l.remembersRows && from > l.capacity && ownRows(this.options.layers[i].spec).length > 0)
-    if (lost && to < from)
+    if (lost && to > 0 && to < from)
       throw new AttuneError('ERR_UNSUPPORTED', `a ring of ${lost.capacity} slots has dropped rows that a trim to ${to} would need`, {
         rows: to,
       })

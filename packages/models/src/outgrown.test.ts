@@ -1,9 +1,10 @@
 import { gqa, mha, mqa } from '@attune/attention-heads'
+import { contiguous } from '@attune/cache'
 import { reference, topkOf } from '@attune/tensor'
 import { floats, openCheckpoint, readSafetensors } from '@attune/weights'
 import { diskFolder, fileSource } from '@attune/weights/node'
 import { expect, it } from 'vitest'
-import { lastLogits, modelFrom, type Probe, phi3, Runner, type Sequence } from './index.ts'
+import { type LayerSpec, lastLogits, modelFrom, type Probe, phi3, Runner, type Sequence, swap } from './index.ts'
 
 /** Sequences of more than 16 positions turn by other frequencies; transformers' logits of the 30 tokens are in variations.test. */
 const path = new URL('../test/fixtures/variations/phi3-long', import.meta.url).pathname
@@ -46,6 +47,19 @@ it('goes on beyond an edge as if the sequence had been fed at once, beside a lon
   expect(apart(await step(small, pieces, ids.slice(16, 19)), wanted.get(19)!)).toBeLessThan(1e-5)
   await runner.dispose()
   await small.dispose()
+})
+it('begins anew in a ring that has dropped its first rows', async () => {
+  const { ids, model } = await load()
+  const near = (layer: LayerSpec): LayerSpec => ({ ...layer, attention: { ...layer.attention, mask: { kind: 'window', size: 5 } } })
+  const windowed = { ...model, spec: swap(model.spec, near) }
+  const runner = new Runner(windowed, reference(), { chunk: 4 })
+  const [sequence, whole] = [runner.open(), new Runner(windowed, reference(), { cache: contiguous() })]
+  for (let at = 0; at < 16; at++) await step(runner, sequence, [ids[at]])
+  const want = await step(whole, whole.open(), ids.slice(0, 17))
+  expect(apart(await step(runner, sequence, [ids[16]]), want)).toBeLessThan(1e-5)
+  expect(apart(await step(whole, whole.open(), ids.slice(0, 16)), want)).toBeGreaterThan(1e-3)
+  await runner.dispose()
+  await whole.dispose()
 })
 it('says when a sequence whose tokens it does not know would cross an edge', async () => {
   const { ids, model } = await load()
