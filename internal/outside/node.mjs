@@ -2,5 +2,5 @@
 import { openModel } from '@attune/weights/node'
 import { answer } from './answer.mjs'
 
-const [backend, folder] = process.argv.slice(2)
+const [backend, folder] = /** @type {['native' | 'wasm', string]} */ (process.argv.slice(2))
 console.log(JSON.stringify(await answer(folder, { open: openModel, cpu: { backend, threads: 2 } })))
