@@ -90,6 +90,20 @@ def gemma3(writer, c):
     writer.add_sliding_window(c.sliding_window)
 
 
+def granite(writer, c):
+    llama(writer, c)
+    writer.add_attention_scale(c.attention_multiplier)
+    writer.add_embedding_scale(c.embedding_multiplier)
+    writer.add_residual_scale(c.residual_multiplier)
+    writer.add_logit_scale(c.logits_scaling)
+
+
+def starcoder2(writer, c):
+    shared(writer, c)
+    writer.add_rope_freq_base(c.rope_parameters['rope_theta'])
+    writer.add_layer_norm_eps(c.norm_epsilon)
+
+
 def gpt2(writer, c):
     writer.add_block_count(c.n_layer)
     writer.add_context_length(c.n_positions)
@@ -145,6 +159,11 @@ CASES = {
     'gemma3': (T.Gemma3TextConfig(**{**GEMMA, 'num_hidden_layers': 7, 'intermediate_size': 32, 'rope_parameters': {
         'full_attention': {'rope_type': 'linear', 'rope_theta': 1e6, 'factor': 8.0}, 'sliding_attention': {'rope_type': 'default', 'rope_theta': 10000.0}}},
         query_pre_attn_scalar=16, sliding_window=8), gemma3, plus_one),
+    'smollm3': (T.SmolLM3Config(**SIZES, num_hidden_layers=5, pad_token_id=0, tie_word_embeddings=True, rope_parameters={'rope_type': 'default', 'rope_theta': 2e6}), llama, permuted),
+    'granite': (T.GraniteConfig(**SIZES, num_hidden_layers=2, attention_multiplier=0.25, embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=4.0,
+        rope_parameters={'rope_type': 'default', 'rope_theta': 10000.0}), granite, permuted),
+    'olmo2': (T.Olmo2Config(**SIZES, num_hidden_layers=2, rope_parameters={'rope_type': 'default', 'rope_theta': 500000.0}), family, same),
+    'starcoder2': (T.Starcoder2Config(**SIZES, num_hidden_layers=2, sliding_window=None, rope_parameters={'rope_type': 'default', 'rope_theta': 10000.0}), starcoder2, same),
     'gpt2': (T.GPT2Config(vocab_size=64, n_embd=32, n_head=4, n_layer=2, n_positions=64), gpt2, turned),
     'phi2': (T.PhiConfig(**{**SIZES, 'num_key_value_heads': 4, 'intermediate_size': 128}, num_hidden_layers=2,
         rope_parameters={'rope_type': 'default', 'rope_theta': 10000.0, 'partial_rotary_factor': 0.5}), phi2, same),

@@ -30,7 +30,21 @@ async function worst(name: string, weights: 'as-stored' | 'f32', device: Device)
 }
 
 /** Files made with llama.cpp's own package from tiny models. */
-describe.each(['llama', 'qwen2', 'qwen3', 'gemma', 'gemma2', 'gemma3', 'gpt2', 'phi2', 'phi3'])('%s from GGUF', name => {
+describe.each([
+  'llama',
+  'qwen2',
+  'qwen3',
+  'gemma',
+  'gemma2',
+  'gemma3',
+  'gpt2',
+  'phi2',
+  'phi3',
+  'smollm3',
+  'granite',
+  'olmo2',
+  'starcoder2',
+])('%s from GGUF', name => {
   it('gives the logits of the model it was made from', async () => {
     expect(await worst(name, 'as-stored', reference())).toBeLessThan(5e-5)
   })
