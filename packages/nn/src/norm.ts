@@ -16,7 +16,7 @@ export type NormSpec =
       readonly kind: 'layer'
       readonly eps: number
       readonly bias: boolean
-      /** False where nothing is learned (Galactica, OLMo). */
+      /** False where nothing is learned (OLMo). */
       readonly gain?: boolean
     }
 

@@ -45,8 +45,8 @@ it.each(oracle.mpt)('slopes of MPT for $heads heads down to 2^-$max', ({ heads, 
 
 it.each(oracle.falcon)('biases of Falcon in bfloat16, head $head of $heads', async ({ heads, head, at: positions, values }) => {
   const { score } = bindPosition({ kind: 'alibi', slopes: alibiSlopes(heads), rounded: 0.25 }, tensor([0], [1], 'i32'), noRope)
-  const cpuDevice = await cpu({ backend: 'native', threads: 1 })
-  for (const device of [reference(), cpuDevice]) {
+  for (const open of [reference, () => cpu({ backend: 'native', threads: 1 }), () => cpu({ backend: 'wasm', threads: 1 })]) {
+    const device = await open()
     const ids = tensor(positions, [positions.length], 'i32')
     const { out } = await readAll({ out: mapWith(p => substitute(score!, { s: 0, h: head, 'k.position': p }), [ids]) }, device)
     expect([...out.data]).toEqual(values.map(x => x / 4))
