@@ -1,7 +1,7 @@
 import { formatError } from '../error.ts'
 import type { ByteSource } from '../source.ts'
 
-const PAGE = 1 << 18
+const [PAGE, LARGEST_PAGE] = [1 << 18, 1 << 22] // doubled with each one: a header has some kB, with a large vocabulary 10 MB
 const MOST_HELD = 52 << 20 // of memory for what a header says; a vocabulary of 256k tokens with its merges takes about 40 MB
 
 /** Reads little-endian fields one after another, a page at a time, never past the end of the file. `field` names what is read, for errors. */
@@ -14,6 +14,7 @@ export class Cursor {
   #start = 0
   #at = 0
   #held = 0
+  #next = PAGE
   field = 'magic'
 
   constructor(source: ByteSource, signal?: AbortSignal) {
@@ -45,7 +46,8 @@ export class Cursor {
     if (n > this.left) throw this.fail(`${n} bytes are needed, ${this.left} are left: truncated`)
     this.#start = this.offset
     this.#at = 0
-    this.#page = await this.#source.read(this.#start, Math.min(Math.max(n, PAGE), this.left), this.#signal)
+    this.#page = await this.#source.read(this.#start, Math.min(Math.max(n, this.#next), this.left), this.#signal)
+    this.#next = Math.min(2 * this.#next, LARGEST_PAGE)
     this.#view = new DataView(this.#page.buffer, this.#page.byteOffset, this.#page.byteLength)
   }
 
