@@ -3,7 +3,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { fused, headOf, normRules, same, under } from './file-names.ts'
-import { headWidth } from './gpt-config.ts'
+import { headWidth } from './heads-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** BLOOM: linear biases, a norm after the embeddings. https://arxiv.org/abs/2211.05100 */

@@ -6,6 +6,7 @@ import { architectureOf, labelCount } from './encoder-class.ts'
 import type { EncoderHeadSpec } from './encoder-head.ts'
 import type { EncoderSpec } from './encoder-spec.ts'
 import { normRules, same } from './file-names.ts'
+import { headWidth } from './heads-config.ts'
 
 const CLASSES = [
   'DistilBertModel',
@@ -26,14 +27,13 @@ export const distilbert: EncoderDefinition = {
     c.only('tie_word_embeddings', true)
     const dim = c.count('dim', 768)
     const heads = c.count('n_heads', 12)
-    if (dim % heads !== 0) throw c.wrong('n_heads', `a divisor of dim (${dim})`, heads)
     const norm = { kind: 'layer', eps: 1e-12, bias: true } as const
     const activation = c.activation('activation', 'gelu')
     const vocab = c.count('vocab_size', 30522)
     const layer: EncoderSpec['layers'][number] = {
       attention: {
         variant: 'mha',
-        config: { dim, heads, headDim: dim / heads, bias: true, outBias: true },
+        config: { dim, heads, headDim: headWidth(c, 'n_heads', dim, heads), bias: true, outBias: true },
         position: { kind: 'none' },
         mask: { kind: 'full' },
         norm: 'stream',

@@ -3,8 +3,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { computed, fused, headOf, normRules, same, under } from './file-names.ts'
-import { headWidth } from './gpt-config.ts'
-import { headsAttention } from './heads-config.ts'
+import { headsAttention, headWidth, kvHeadsOf } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
@@ -47,11 +46,8 @@ export const falcon: ModelDefinition = {
     return spec
   },
   layout({ layers: [{ attention, parallel }] }) {
-    const {
-      heads,
-      kvHeads = attention.variant === 'mqa' ? 1 : heads,
-      headDim,
-    } = attention.config as Record<'heads' | 'kvHeads' | 'headDim', number>
+    const { heads, headDim } = attention.config as Record<'heads' | 'headDim', number>
+    const kvHeads = kvHeadsOf(attention)
     return layout([
       ...under('transformer.', at => [
         same(`${at}word_embeddings`, 'embed'),

@@ -1,4 +1,5 @@
 import type { ConfigReader } from './config-reader.ts'
+import { headWidth } from './heads-config.ts'
 
 /** Other words that transformers reads for the keys of GPT-2 and its kin. */
 export const GPT_ALIASES = {
@@ -29,10 +30,4 @@ export function gptCounts(c: ConfigReader, defaults: GptCounts): GptCounts & { r
     positions: c.count('n_positions', defaults.positions),
     hidden: c.optionalCount('n_inner', 4 * dim) ?? 4 * dim,
   }
-}
-
-/** Width of a head where all heads together are as wide as the stream. */
-export function headWidth(c: ConfigReader, key: string, dim: number, heads: number): number {
-  if (dim % heads !== 0) throw c.wrong(key, `a divisor of the model's width (${dim})`, heads)
-  return dim / heads
 }

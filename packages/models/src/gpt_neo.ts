@@ -2,7 +2,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { computed, headOf, normRules, same, under } from './file-names.ts'
-import { headWidth } from './gpt-config.ts'
+import { headWidth } from './heads-config.ts'
 import type { DecoderSpec } from './spec.ts'
 
 const KINDS = ['global', 'local'] as const

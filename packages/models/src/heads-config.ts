@@ -32,10 +32,21 @@ export function headsAttention(
   return kvHeads === 1 ? { variant: 'mqa', config: { ...same, ...more } } : { variant: 'gqa', config: { ...counts, ...more } }
 }
 
+/** Key heads of what `headsAttention` makes. */
+export function kvHeadsOf({ variant, config }: Pick<LayerSpec['attention'], 'variant' | 'config'>): number {
+  const { heads, kvHeads = variant === 'mqa' ? 1 : heads } = config as Pick<HeadCounts, 'heads'> & Partial<HeadCounts>
+  return kvHeads
+}
+
 /** Heads that all have keys of their own and share the width: what encoders' configs say. */
 export function wholeHeads(c: ConfigReader, defaults: Pick<HeadCounts, 'dim' | 'heads'>): Omit<HeadCounts, 'kvHeads'> {
   const dim = c.count('hidden_size', defaults.dim)
   const heads = c.count('num_attention_heads', defaults.heads)
-  if (dim % heads !== 0) throw c.wrong('num_attention_heads', `a divisor of hidden_size (${dim})`, heads)
-  return { dim, heads, headDim: dim / heads }
+  return { dim, heads, headDim: headWidth(c, 'num_attention_heads', dim, heads) }
+}
+
+/** Width of a head where all heads together are as wide as the stream. */
+export function headWidth(c: ConfigReader, key: string, dim: number, heads: number): number {
+  if (dim % heads !== 0) throw c.wrong(key, `a divisor of the model's width (${dim})`, heads)
+  return dim / heads
 }

@@ -4,7 +4,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition, TensorNames } from './definition.ts'
 import { fused, headOf, normRules, same, under } from './file-names.ts'
-import { headWidth } from './gpt-config.ts'
+import { headWidth } from './heads-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /**

@@ -2,7 +2,7 @@ import { layout } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { headOf, normRules, same, under } from './file-names.ts'
-import { headWidth } from './gpt-config.ts'
+import { headWidth } from './heads-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** OPT and Galactica: learned positions from the third row on; the 350M model norms after blocks and has narrow embeddings. https://arxiv.org/abs/2205.01068 */

@@ -2,7 +2,7 @@ import { rule, split } from '@attune/weights'
 import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { decoderLayout, decoderRules, fusedMlpRules, same } from './file-names.ts'
-import { headCounts, headsAttention } from './heads-config.ts'
+import { headCounts, headsAttention, kvHeadsOf } from './heads-config.ts'
 import { ropeFromConfig } from './rope-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 import { windowMask } from './window-layers.ts'
@@ -44,7 +44,8 @@ export const phi3: ModelDefinition = {
   },
   layout(spec) {
     const [{ attention }] = spec.layers
-    const { heads, kvHeads = attention.variant === 'mqa' ? 1 : heads, headDim } = attention.config as Record<string, number>
+    const { heads, headDim } = attention.config as Record<'heads' | 'headDim', number>
+    const kvHeads = kvHeadsOf(attention)
     const [file, param] = ['model.layers.{i}', 'layers.{i}']
     return decoderLayout([
       ...decoderRules,

@@ -5,7 +5,7 @@ import type { Model } from './model.ts'
 import type { Sequence } from './runner.ts'
 
 /** Why sequences of this model in this cache cannot share what they begin with, or undefined. */
-export function whyNoPrefixes({ spec }: Model, states: States): string | undefined {
+function whyNoPrefixes({ spec }: Model, states: States): string | undefined {
   const varying = spec.layers.findIndex(
     ({ attention: { position: p } }) => p.kind === 'rope' && (frequenciesVary(p) || ropeEdge(p) !== undefined),
   )

@@ -71,7 +71,7 @@ export async function readSequence(by: SavedBy, bytes: Uint8Array) {
 }
 
 /** Names a model: its Spec and its small weights. */
-export async function fingerprint({ spec, values }: Model): Promise<string> {
+async function fingerprint({ spec, values }: Model): Promise<string> {
   let hash = fold(fold([0x811c9dc5, 0x1b873593], new TextEncoder().encode(JSON.stringify(spec))), new Uint8Array(1))
   for (const [path, { weight }] of [...values].sort(([a], [b]) => (a < b ? -1 : 1))) {
     hash = fold(hash, new TextEncoder().encode(`${path} ${storageName(weight.dtype)} ${weight.shape}`))

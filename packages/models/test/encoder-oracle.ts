@@ -16,11 +16,7 @@ interface Golden {
 }
 
 /** A tiny text encoder of test/fixtures against transformers: its head on every token, hidden states, a padded batch. */
-export function textEncoderOracle(
-  name: string,
-  definition: EncoderDefinition,
-  attention: readonly Variant[],
-): () => Promise<EncoderOracle> {
+function textEncoderOracle(name: string, definition: EncoderDefinition, attention: readonly Variant[]): () => Promise<EncoderOracle> {
   const path = new URL(`fixtures/${name}/`, import.meta.url).pathname
   return async () => {
     const checkpoint = await openCheckpoint(await diskFolder(path))

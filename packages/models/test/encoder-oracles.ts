@@ -19,7 +19,7 @@ export async function t5Oracle() {
   }
 }
 
-export const vitModel = async () => encoderFrom(await openCheckpoint(await diskFolder(fixture('vit'))), vit, variants)
+const vitModel = async () => encoderFrom(await openCheckpoint(await diskFolder(fixture('vit'))), vit, variants)
 
 /** The tiny vit and what transformers says of it, for `testEncoder`. */
 export async function vitOracle() {
