@@ -173,7 +173,7 @@ function plan(architecture: GgufArchitecture, config: Config, tensors: Iterable<
       throw new AttuneError('ERR_UNSUPPORTED', `tensor ${source.name} has no place in a GGUF of ${architecture.name}`, {
         tensor: source.name,
       })
-    const change = architecture.change?.(stem, kind as 'weight' | 'bias', withHeads(config))
+    const change = architecture.change?.(stem, kind as 'weight' | 'bias', config)
     return planned(`${stem.replace('{i}', layer ?? '')}.${kind}`, source, change, stem, type)
   })
   const extra = (architecture.unfolded?.(config) ?? []).map(({ name, values }) => {
@@ -211,8 +211,3 @@ function planned(name: string, source: TensorSource, change: Change | undefined,
 function namesOf({ names }: GgufArchitecture): Map<string, string> {
   return new Map(Object.entries(names).flatMap(([stem, name]) => (typeof name === 'string' ? [[name, stem] as const] : [])))
 }
-
-const withHeads = (config: Config): Config => ({
-  ...config,
-  head_dim: config.head_dim ?? (config.hidden_size as number) / (config.num_attention_heads as number),
-})

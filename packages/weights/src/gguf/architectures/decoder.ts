@@ -96,7 +96,6 @@ export function shortest(x: number): number {
 export function sizeFields(arch: string, config: Config): Field[] {
   const hidden = count(config, 'hidden_size')
   const heads = count(config, 'num_attention_heads')
-  const headDim = (config.head_dim as number | null | undefined) ?? hidden / heads
   return [
     [`${arch}.block_count`, 'u32', count(config, 'num_hidden_layers')],
     [`${arch}.context_length`, 'u32', count(config, 'max_position_embeddings')],
@@ -104,11 +103,15 @@ export function sizeFields(arch: string, config: Config): Field[] {
     [`${arch}.feed_forward_length`, 'u32', count(config, 'intermediate_size')],
     [`${arch}.attention.head_count`, 'u32', heads],
     [`${arch}.attention.head_count_kv`, 'u32', (config.num_key_value_heads as number | null | undefined) ?? heads],
-    [`${arch}.attention.key_length`, 'u32', headDim],
-    [`${arch}.attention.value_length`, 'u32', headDim],
+    [`${arch}.attention.key_length`, 'u32', headDim(config)],
+    [`${arch}.attention.value_length`, 'u32', headDim(config)],
     [`${arch}.vocab_size`, 'u32', count(config, 'vocab_size')],
   ]
 }
+
+/** Width of a head. Errors: `ERR_FORMAT`. */
+export const headDim = (config: Config): number =>
+  (config.head_dim as number | null | undefined) ?? count(config, 'hidden_size') / count(config, 'num_attention_heads')
 
 /** A whole number of config.json. Errors: `ERR_FORMAT`. */
 export function count(config: Config, key: string): number {

@@ -1,6 +1,6 @@
 import { AttuneError } from '@attune/tensor'
 import type { Config, GgufArchitecture } from '../architecture.ts'
-import { DECODER_NAMES, epsilon, familyConfig, real, same, sizeFields, sizesOf } from './decoder.ts'
+import { DECODER_NAMES, epsilon, familyConfig, headDim, real, same, sizeFields, sizesOf } from './decoder.ts'
 import { llama3Tensor, ROPE_DIVISORS, ropeFields, ropeOf, ropeSettings } from './rope.ts'
 
 /** Llama and its likes. https://github.com/ggml-org/llama.cpp/blob/master/conversion */
@@ -24,7 +24,7 @@ export const llama: GgufArchitecture = {
   harmless: {},
   names: DECODER_NAMES,
   folded: [ROPE_DIVISORS],
-  change: (stem, _, config) => (/attn_[qk]$/.test(stem) ? { kind: 'interleaved', head: config.head_dim as number } : undefined),
+  change: (stem, _, config) => (/attn_[qk]$/.test(stem) ? { kind: 'interleaved', head: headDim(config) } : undefined),
   metadata: config => [
     ...unwindowed(config),
     ...sizeFields('llama', config),
@@ -34,9 +34,6 @@ export const llama: GgufArchitecture = {
   ],
   unfolded: llama3Tensor,
 }
-
-export const headDim = (config: Readonly<Record<string, unknown>>): number =>
-  (config.head_dim as number | null | undefined) ?? (config.hidden_size as number) / (config.num_attention_heads as number)
 
 /** llama.cpp reads no window from a file of this architecture. */
 function unwindowed({ sliding_window: window }: Config): [] {

@@ -1,7 +1,6 @@
 import { AttuneError } from '@attune/tensor'
 import type { Config, Field, GgufArchitecture } from '../architecture.ts'
-import { DECODER_NAMES, epsilon, familyConfig, optional, real, sizeFields, sizesOf } from './decoder.ts'
-import { headDim } from './llama.ts'
+import { DECODER_NAMES, epsilon, familyConfig, headDim, optional, real, sizeFields, sizesOf } from './decoder.ts'
 import { ropeFields, ropeOf, ropeSettings } from './rope.ts'
 
 const { 'blk.{i}.ffn_norm': _ffnNorm, 'blk.{i}.ffn_gate': _ffnGate, ...PHI_NAMES } = DECODER_NAMES

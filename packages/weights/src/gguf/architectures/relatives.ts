@@ -1,11 +1,10 @@
 import type { Config, Field, GgufArchitecture } from '../architecture.ts'
-import { DECODER_NAMES, epsilon, familyConfig, optional, real, sizeFields, sizesOf } from './decoder.ts'
-import { headDim } from './llama.ts'
+import { DECODER_NAMES, epsilon, familyConfig, headDim, optional, real, sizeFields, sizesOf } from './decoder.ts'
 import { llama3Tensor, ROPE_DIVISORS, ropeFields, ropeOf, ropeSettings } from './rope.ts'
 
 /* https://github.com/ggml-org/llama.cpp/blob/master/conversion: smollm3 and granite are llamas with their rows, olmo2 and starcoder2 are not reordered. */
 const interleaved: GgufArchitecture['change'] = (stem, _, config) =>
-  /attn_[qk]$/.test(stem) ? { kind: 'interleaved', head: config.head_dim as number } : undefined
+  /attn_[qk]$/.test(stem) ? { kind: 'interleaved', head: headDim(config) } : undefined
 const rmsFields = (arch: string, config: Config): Field[] => [
   ...sizeFields(arch, config),
   [`${arch}.rope.dimension_count`, 'u32', headDim(config)],

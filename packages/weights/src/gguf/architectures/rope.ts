@@ -2,7 +2,7 @@ import { AttuneError } from '@attune/tensor'
 import type { Config, Field } from '../architecture.ts'
 import type { Metadata } from '../metadata.ts'
 import { llama3Divisors, llama3Scaling } from '../rope-factors.ts'
-import { optional } from './decoder.ts'
+import { headDim, optional } from './decoder.ts'
 
 export const ROPE_DIVISORS = 'rope_freqs.weight'
 
@@ -63,6 +63,5 @@ export function ropeFields(arch: string, { theta = 10000, scaling }: ReturnType<
 export function llama3Tensor(config: Config): { name: string; values: Float32Array }[] {
   const { theta = 10000, scaling } = ropeSettings(config)
   if (scaling.rope_type !== 'llama3') return []
-  const headDim = (config.head_dim as number | null | undefined) ?? (config.hidden_size as number) / (config.num_attention_heads as number)
-  return [{ name: ROPE_DIVISORS, values: llama3Divisors(scaling as never, theta, headDim) }]
+  return [{ name: ROPE_DIVISORS, values: llama3Divisors(scaling as never, theta, headDim(config)) }]
 }
