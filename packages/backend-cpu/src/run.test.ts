@@ -86,8 +86,11 @@ describe.each(builds)('$name', ({ options }) => {
   test('many runs may wait', async () => {
     const device = await openCpu(options)
     const slots = [0, 1].map(() => ({ buffer: device.alloc(64), offset: 0 }))
+    const bytes = Uint8Array.from({ length: 64 }, (_, i) => i + 1)
+    await device.write(slots[0].buffer, bytes)
     const program = await device.load({ launches: [copyLaunch(0, 1, 16)], lengths: [], slots: 2 })
     await Promise.all(Array.from({ length: 3000 }, () => program.run([], slots)))
+    expect(await device.read(slots[1].buffer, 0, 64)).toEqual(bytes)
     await device.close()
   })
 })
