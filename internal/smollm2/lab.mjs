@@ -1,3 +1,5 @@
+import { isAbsolute, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { gqa, mha, mqa } from '@attune/attention-heads'
 import { mla } from '@attune/attention-latent'
 import { cpu } from '@attune/backend-cpu'
@@ -7,6 +9,8 @@ import { openModel } from '@attune/weights/node'
 
 /** @typedef {import('@attune/kit').LoadedModel} Loaded */
 /** @typedef {{ weights?: 'as-stored' | 'f32', threads?: number, chunk?: number } & Pick<import('@attune/kit').LoadModelOptions, 'cache' | 'kv'>} Want */
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Opens devices and models for the suites. */
 export class Lab {
@@ -48,7 +52,8 @@ export class Lab {
   /** @param {number} [threads] */
   async #open(threads) {
     const device = await cpu({ threads, backend: this.device === 'wasm' ? 'wasm' : 'native' })
-    this.builds.push({ name: device.name, ...device.doctor() })
+    const { addon, ...doctor } = device.doctor()
+    this.builds.push({ name: device.name, ...doctor, addon: addon && isAbsolute(addon) ? relative(root, addon) : addon })
     return createKit({ devices: [device], attention: [mha, gqa, mqa, mla], models: [llama] })
   }
 }
