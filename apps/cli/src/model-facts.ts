@@ -1,7 +1,7 @@
 import { cost } from '@attune/evaluate'
 import { type EncoderModel, encoderParams, type Model } from '@attune/models'
 import { countParams } from '@attune/nn'
-import { isCodec } from '@attune/tensor'
+import { type Storage, storageName } from '@attune/tensor'
 import { type Checkpoint, sentenceSettings } from '@attune/weights'
 import { bytes, count, table } from './table.ts'
 
@@ -80,7 +80,7 @@ export function encoderFactsText(f: ReturnType<typeof encoderFacts>): string {
 function dtypesOf(checkpoint: Checkpoint): Record<string, { tensors: number; bytes: number }> {
   const dtypes: Record<string, { tensors: number; bytes: number }> = {}
   for (const t of checkpoint.tensors.values()) {
-    const name = typeof t.dtype === 'object' && isCodec(t.dtype) ? t.dtype.name : String(t.dtype)
+    const name = storageName(t.dtype as Storage)
     const d = (dtypes[name] ??= { tensors: 0, bytes: 0 })
     d.tensors++
     d.bytes += t.bytes

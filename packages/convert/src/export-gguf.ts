@@ -1,5 +1,5 @@
 import { filesFromValues, type Model, type ModelDefinition } from '@attune/models'
-import { isCodec, type Storage, storageName } from '@attune/tensor'
+import { type Storage, storageName } from '@attune/tensor'
 import {
   type Checkpoint,
   CONVERSION_NOTE,
@@ -88,6 +88,5 @@ function ggufType(entry: TensorEntry | undefined): GgufType | undefined {
   const { dtype } = entry
   // What no kernel reads is held in a type that one does.
   const held = typeof dtype === 'object' && 'loadsAs' in dtype ? (dtype.loadsAs as Storage) : (dtype as Storage)
-  const name = isCodec(held) ? held.name : storageName(held)
-  return GGUF_TYPES.find(t => t === name)
+  return GGUF_TYPES.find(t => t === storageName(held))
 }

@@ -4,7 +4,7 @@ import { type Checkpoint, fromEntry, GGUF_TYPES, type GgufType, type OutputFolde
 import { constantSource, RoundingMeter } from './constant-source.ts'
 import type { Conversion } from './convert.ts'
 import { type FolderForm, folderForm, settled } from './folder-form.ts'
-import { type ConversionRecord, recordOf } from './record.ts'
+import { type ConversionRecord, recordOf, storedMost } from './record.ts'
 
 /** Types of the numbers in a folder. */
 type FolderType = 'f32' | 'f16' | 'bf16'
@@ -52,13 +52,13 @@ export interface Resuming {
 /**
  * Writes a model as a Hugging Face folder that other programs open, and conversion.json beside it: of the source's type, or of DeepSeek's
  * where all layers are latent attention. Where layers differ in their key-value heads, narrow ones are written as copies up to a common
- * count, and `applyConversion` takes them out again. One tensor is in
- * memory at a time; nothing is visible before all is written.
+ * count, and `applyConversion` takes them out again. One tensor is in memory at a time; nothing is visible before all is written.
  * Errors: `ERR_UNSUPPORTED` for layers that the model type cannot say, `ERR_ABORTED`.
  */
 export const exportModel = (out: OutputFolder, model: Model, source: Checkpoint, options: ExportOptions = {}): Promise<ConversionRecord> =>
   exportTo(out, model, source, options)
 
+/** The same, for a writer that goes on where an earlier one was ended. */
 export async function exportTo(
   out: OutputFolder,
   model: Model,
@@ -142,12 +142,8 @@ function ownType({ tensors }: Checkpoint, name: string): FolderType | undefined 
 }
 
 /** f32 where anything is packed; else the type of most of the source's numbers. */
-export function dtypeOf({ tensors }: Checkpoint): FolderType {
-  const sizes = new Map<TensorEntry['dtype'], number>()
-  for (const { dtype, bytes } of tensors.values()) {
-    if (isCodec(dtype as never)) return 'f32'
-    sizes.set(dtype, (sizes.get(dtype) ?? 0) + bytes)
-  }
-  const [most] = [...sizes].sort((a, b) => b[1] - a[1])[0] ?? ['f32']
+function dtypeOf(source: Checkpoint): FolderType {
+  const packed = [...source.tensors.values()].some(({ dtype }) => isCodec(dtype as never))
+  const most = packed ? 'f32' : storedMost(source)
   return most === 'f16' || most === 'bf16' ? most : 'f32'
 }

@@ -16,7 +16,7 @@ const CLOSENESS: readonly Exactness[] = ['exact', 'exact-at-full-rank', 'least-s
 /** The less exact of two classes. */
 export const worse = (a: Exactness, b: Exactness): Exactness => (CLOSENESS.indexOf(a) >= CLOSENESS.indexOf(b) ? a : b)
 
-export const bridgesOf = (variants: Variants): Bridge[] => [...new Set([...variants.values()].flatMap(v => v.bridges))]
+const bridgesOf = (variants: Variants): Bridge[] => [...new Set([...variants.values()].flatMap(v => v.bridges))]
 
 export const rotaryOf = (position: PositionSpec): BridgeInput['rotary'] =>
   position.kind === 'rope' ? { dims: position.dims, pairing: position.pairing } : undefined

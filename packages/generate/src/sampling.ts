@@ -20,7 +20,7 @@ export interface SampleOptions {
 }
 
 /** Width of the table of recent tokens a step is given. */
-export const RECENT = 256
+const RECENT = 256
 /** Numbers of one row of `sample.options`. */
 const OPTIONS = 8
 

@@ -99,7 +99,7 @@ export function signedColumns(rows: Float64Array, count: number, n: number): Mat
   return out
 }
 
-export const notConverged = (where: string, n: number) =>
+const notConverged = (where: string, n: number) =>
   new AttuneError('ERR_ARGUMENT', `${where}: the QL iteration did not converge for this ${n} x ${n} matrix`, { n })
 
 export function expectCount(where: string, count: number, n: number): void {

@@ -17,7 +17,7 @@ export const isLength = (d: Dim): d is Length => typeof d === 'object'
 export const capacity = (d: Dim): number => (typeof d === 'number' ? d : d.max)
 export const sameDim = (a: Dim, b: Dim): boolean => a === b
 export const sameShape = (a: readonly Dim[], b: readonly Dim[]): boolean => a.length === b.length && a.every((d, i) => d === b[i])
-export const showDim = (d: Dim): string => (typeof d === 'number' ? String(d) : `${d.name}≤${d.max}`)
+const showDim = (d: Dim): string => (typeof d === 'number' ? String(d) : `${d.name}≤${d.max}`)
 export const showShape = (s: readonly Dim[]): string => `(${s.map(showDim).join(', ')})`
 export const product = (s: readonly number[]): number => s.reduce((a, b) => a * b, 1)
 export const elements = (s: readonly Dim[]): number => s.reduce<number>((a, d) => a * capacity(d), 1)

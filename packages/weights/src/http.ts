@@ -123,7 +123,7 @@ export async function ask(
 }
 
 /** What lies under fetch's bare "fetch failed". */
-export function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   const { message, code, cause } = error as { message?: string; code?: string; cause?: unknown }
   return cause ? reasonOf(cause) : message || code || 'no reason given'
 }

@@ -105,7 +105,7 @@ export function mapExpr(
 }
 
 /** Type an Expr variable has for a storage type. */
-export const varType = (t: Storage): 'f32' | 'i32' | 'bool' => (t === 'bool' ? 'bool' : t === 'i32' || t === 'u8' ? 'i32' : 'f32')
+const varType = (t: Storage): 'f32' | 'i32' | 'bool' => (t === 'bool' ? 'bool' : t === 'i32' || t === 'u8' ? 'i32' : 'f32')
 
 /** The typed array a dense value of this type uses in JS loops. */
 export function alloc(dtype: Storage, n: number): Float32Array | Int32Array | Uint8Array {

@@ -1,6 +1,6 @@
 import type { Field } from './architecture.ts'
 
-export const ALIGNMENT = 32
+const ALIGNMENT = 32
 
 export interface TensorInfo {
   readonly name: string
