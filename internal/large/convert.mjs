@@ -8,8 +8,7 @@ import { parseArgs } from 'node:util'
 import { gqa } from '@attune/attention-heads'
 import { mla } from '@attune/attention-latent'
 import { cpu } from '@attune/backend-cpu'
-import { convert } from '@attune/convert'
-import { exportFolder } from '@attune/convert/node'
+import { convertFolder } from '@attune/convert/node'
 import { llama, modelFrom } from '@attune/models'
 import { openModel } from '@attune/weights/node'
 
@@ -25,23 +24,26 @@ const layers = Number(values.layers)
 const shape = { dim: 4096, heads: 32, kvHeads: 8, headDim: 128, hidden: 14336, vocab: 32000 }
 const source = join(values.folder, 'source')
 const target = join(values.folder, 'latent')
-const report = (/** @type {string} */ what) =>
+const say = (/** @type {string} */ what) =>
   console.log(`${what}: ${(performance.now() / 1000).toFixed(0)} s, peak RSS ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB`)
 
 mkdirSync(source, { recursive: true })
 await writeCheckpoint()
-report(`wrote ${layers} layers`)
+say(`wrote ${layers} layers`)
 const device = await cpu()
 const checkpoint = await openModel(source)
 const variants = new Map([gqa, mla].map(v => [v.name, /** @type {import('@attune/attention').Variant} */ (v)]))
 const model = modelFrom(checkpoint, llama, variants)
 const calibration = Array.from({ length: Number(values.tokens) }, (_, i) => (i * 7919 + 13) % shape.vocab)
 const config = { ropeDim: 128, latent: 513, latentNorm: true }
-const conversion = await convert(model, { layers: [{ layers: 'all', to: 'mla', method: 'transmla', config }] }, { device, calibration, window: calibration.length }) // biome-ignore format: one line
-report('converted')
-await exportFolder(conversion.model, target, checkpoint, { conversion, hashes: false })
-report('exported')
-console.log(`KV bytes per token ${JSON.stringify(conversion.report.kvBytesPerToken)}`)
+const plan = { layers: [{ layers: 'all', to: 'mla', method: 'transmla', config }] }
+const { report } = await convertFolder(model, plan, target, checkpoint, {
+  ...{ device, calibration, window: calibration.length, write: { hashes: false } },
+  onProgress: ({ layer }) => say(`layer ${layer}`),
+  onResume: ({ layers }) => say(`going on after ${layers} layers`),
+})
+say('exported')
+console.log(`KV bytes per token ${JSON.stringify(report.kvBytesPerToken)}`)
 await device.close()
 await checkpoint.close()
 if (!values.keep) rmSync(values.folder, { recursive: true })

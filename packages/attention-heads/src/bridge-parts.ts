@@ -12,7 +12,7 @@ export interface Method extends Pick<Bridge, 'name' | 'exactness' | 'paper' | 'n
   readonly options?: Readonly<Record<string, readonly unknown[]>>
   /** Parameters beside q, k, v and o stay as they are. */
   readonly keepsOthers?: boolean
-  why?(from: HeadLayout, to: HeadLayout, input: Pick<BridgeInput, 'params' | 'rotary' | 'options'>): string | undefined
+  why?(from: HeadLayout, to: HeadLayout, input: Pick<BridgeInput, 'from' | 'params' | 'rotary' | 'options'>): string | undefined
   params(from: HeadLayout, to: HeadLayout, input: BridgeInput): ReturnType<Bridge['params']>
 }
 

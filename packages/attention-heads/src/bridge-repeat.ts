@@ -1,4 +1,5 @@
 import type { Method } from './bridge-parts.ts'
+import type { GqaConfig } from './gqa.ts'
 import { originsOf } from './head-layout.ts'
 import { named, pickHeads } from './head-mix.ts'
 
@@ -7,13 +8,26 @@ export const repeat: Method = {
   name: 'repeat',
   exactness: 'exact',
   keepsOthers: true,
-  why(from, to) {
+  why(from, to, { from: config }) {
     const origins = originsOf(from, to)
-    return typeof origins === 'string' ? origins : undefined
+    if (typeof origins === 'string') return origins
+    const copies = new Set(Array.from({ length: from.kvHeads }, (_, g) => origins.filter(o => o === g).length))
+    return overOf(config) === 'all' && copies.size > 1
+      ? 'keys are normed as one, and heads copied unequally often would weigh more in it'
+      : undefined
   },
-  async params(from, to, { params }) {
+  async params(from, to, { params, from: config }) {
     const origins = originsOf(from, to) as number[]
     const { k, v } = named(params)
-    return new Map([...params, ['k', pickHeads(k, origins, from.headDim)], ['v', pickHeads(v, origins, from.headDim)]])
+    const own = [...params].filter(([name]) => /^kNorm(\.|$)/.test(name) && overOf(config) !== 'head')
+    return new Map([
+      ...params,
+      ['k', pickHeads(k, origins, from.headDim)],
+      ['v', pickHeads(v, origins, from.headDim)],
+      ...own.map(([name, gain]) => [name, pickHeads(gain, origins, gain.weight.shape[0] / from.kvHeads)] as const),
+    ])
   },
 }
+
+/** What the norm of queries and keys goes over: one head where there is none. */
+const overOf = ({ qkNorm }: GqaConfig) => qkNorm?.over ?? 'head'

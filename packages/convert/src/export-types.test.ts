@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gptBigcode, gptNeox, minimax, modelFrom, qwen3Next } from '@attune/models'
+import { cohere, falcon, gptBigcode, gptNeox, type Model, minimax, modelFrom, olmo2, qwen3Next, stablelm, swap } from '@attune/models'
 import { folderOf, memoryOutput, memorySource, openCheckpoint } from '@attune/weights'
 import { diskFolder } from '@attune/weights/node'
 import { expect, it } from 'vitest'
@@ -50,18 +50,62 @@ it('writes copies where the type has no number of key heads', async () => {
   await source.close()
 })
 
+it.each([
+  ['variations/cohere-normed', cohere],
+  ['variations/stablelm-normed-parallel', stablelm],
+  ['variations/olmo2-groups', olmo2],
+] as const)('%s: norms of keys are copied with the heads, and taken out again', async (name, definition) => {
+  const source = await fixture(name)
+  const model = modelFrom(source, definition, everyVariant)
+  const { model: wide } = await convert(model, { layers: [{ layers: [0], to: 'mha' }] })
+  const ids = someIds(16, model.spec.vocab)
+  expect(worst(await logits(wide, ids), await logits(model, ids))).toBeLessThan(1e-4)
+  const out = memoryOutput()
+  await exportModel(out, wide, source, { hashes: false })
+  const copy = await again(out.files)
+  const restored = await applyConversion(copy, modelFrom(copy, definition, everyVariant))
+  expect(restored.spec.layers.map(l => l.attention.variant)).toEqual(wide.spec.layers.map(l => l.attention.variant))
+  expect(worst(await logits(restored, ids), await logits(model, ids))).toBeLessThan(1e-4)
+  await source.close()
+})
+
+it.each([
+  ['variations/gpt_bigcode', gptBigcode, 'mha', { multi_query: false }],
+  ['variations/falcon-shared', falcon, 'mha', { multi_query: false }],
+  ['variations/gpt_bigcode-heads', gptBigcode, 'mqa', { multi_query: true }],
+] as const)('%s says its number of key heads in its own word', async (name, definition, to, word) => {
+  const source = await fixture(name)
+  const model = modelFrom(source, definition, everyVariant)
+  const { model: made } = await convert(model, { layers: [{ layers: 'all', to, ...(to === 'mqa' ? { method: 'mean' } : {}) }] })
+  const out = memoryOutput()
+  await exportModel(out, made, source, { hashes: false })
+  const copy = await again(out.files)
+  expect(copy.config).toMatchObject(word)
+  const ids = someIds(16, model.spec.vocab)
+  expect(worst(await logits(modelFrom(copy, definition, everyVariant), ids), await logits(made, ids))).toBeLessThan(1e-4)
+  await source.close()
+})
+
+/** Another decay than the type has. */
+const slower = (model: Model): Model => ({
+  ...model,
+  spec: swap(model.spec, l =>
+    l.attention.variant === 'lightning'
+      ? { ...l, attention: { ...l.attention, config: { ...l.attention.config, slopes: [1, 1, 1, 1] } } }
+      : l,
+  ),
+})
+
 it('refuses what no folder could hold before anything is converted', async () => {
-  const source = await fixture('variations/gpt_bigcode')
-  const model = modelFrom(source, gptBigcode, everyVariant)
+  const source = await fixture('minimax')
+  const model = slower(modelFrom(source, minimax, everyVariant))
+  const heads = model.spec.layers.flatMap((l, i) => (l.attention.variant === 'gqa' ? [i] : []))
   const root = await mkdtemp(join(tmpdir(), 'attune-form-'))
-  const plan = { layers: [{ layers: 'all', to: 'mha' }] }
   const steps: number[] = []
   const onProgress = ({ layer }: { layer: number }) => void steps.push(layer)
-  await expect(convertFolder(model, plan, join(root, 'out'), source, { onProgress })).rejects.toThrow(
-    expect.objectContaining({ code: 'ERR_UNSUPPORTED' }),
-  )
-  expect(steps).toEqual([])
-  expect(await readdir(root)).toEqual([])
+  const converted = convertFolder(model, { layers: [{ layers: heads, to: 'mha' }] }, join(root, 'out'), source, { onProgress })
+  await expect(converted).rejects.toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }))
+  expect([heads.length > 0, steps, await readdir(root)]).toEqual([true, [], []])
   await rm(root, { recursive: true })
   await source.close()
 })
@@ -69,12 +113,7 @@ it('refuses what no folder could hold before anything is converted', async () =>
 it('names a layer that the source type cannot hold', async () => {
   const source = await fixture('minimax')
   const model = modelFrom(source, minimax, everyVariant)
-  const slower = model.spec.layers.map(l =>
-    l.attention.variant === 'lightning'
-      ? { ...l, attention: { ...l.attention, config: { ...l.attention.config, slopes: [1, 1, 1, 1] } } }
-      : l,
-  )
-  await expect(exportModel(memoryOutput(), { ...model, spec: { ...model.spec, layers: slower } }, source)).rejects.toThrow(
+  await expect(exportModel(memoryOutput(), slower(model), source)).rejects.toThrow(
     expect.objectContaining({ code: 'ERR_UNSUPPORTED', message: expect.stringContaining("layer 0 uses 'lightning'") }),
   )
   await source.close()

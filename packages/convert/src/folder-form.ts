@@ -35,21 +35,38 @@ export async function folderForm(model: Model, { config, tensors }: Source): Pro
   const deepseek = asDeepseek(model, config)
   if (typeof deepseek !== 'string') return checked(deepseek)
   const refusals: AttuneError[] = []
-  // One number for all, where the type has such a number; else as many as it has.
+  // As few as will do, where the type can say how many; else as many as the source has, or as there are queries.
   const known = kvHeadsOf(said)
-  for (const count of [undefined, ...(known === undefined ? [] : [known])]) {
+  const heads = model.spec.layers.flatMap(({ attention: { variant, config } }) => headsOf(variant, config)?.heads ?? [])
+  const attempt = async <T>(run: () => Promise<T>): Promise<T | undefined> => {
     try {
-      const wide = await uniform(model, said, count)
-      const number = wide.kvHeads === undefined || wide.kvHeads === known ? {} : { num_key_value_heads: wide.kvHeads }
-      return checked({ ...wide, config: { ...config, ...number } }, tensors)
+      return await run()
     } catch (error) {
-      if (!(error instanceof AttuneError) || error.code !== 'ERR_UNSUPPORTED') throw error
+      if (!(error instanceof AttuneError) || !['ERR_UNSUPPORTED', 'ERR_FORMAT'].includes(error.code)) throw error
       refusals.push(error)
+      return undefined
+    }
+  }
+  for (const count of new Set([undefined, known, heads[0]])) {
+    const wide = await attempt(() => uniform(model, said, count))
+    if (!wide) continue
+    for (const number of wide.kvHeads === undefined || wide.kvHeads === known ? [{}] : numbersOf(wide.kvHeads)) {
+      const form = await attempt(async () => checked({ ...wide, config: { ...config, ...number } }, tensors))
+      if (form) return form
     }
   }
   const [error] = refusals
   throw new AttuneError('ERR_UNSUPPORTED', `${error.message}; as a DeepSeek folder: ${deepseek}`, error.data, error)
 }
+
+/** How configs say the number of key-value heads; what a type makes of them is read back. */
+const numbersOf = (kvHeads: number): Readonly<Record<string, unknown>>[] => [
+  { num_key_value_heads: kvHeads },
+  { num_kv_heads: kvHeads },
+  { multi_query: kvHeads === 1 },
+  { multi_query: kvHeads === 1, num_kv_heads: kvHeads },
+  { multi_query: kvHeads === 1, num_key_value_heads: kvHeads },
+]
 
 /**
  * Refuses a plan whose result no folder could hold, before anything is converted; shapes are enough where layers become heads again.

@@ -33,7 +33,8 @@ export async function applyConversion(checkpoint: Checkpoint, model: Model): Pro
     const [from, to] = [layoutOf(model, layer, where), layoutOf(model, next, where)]
     const values = underPrefix(model.values, `layers.${i}`)
     const narrowed = new Map(values)
-    for (const name of ['attention.k', 'attention.v']) narrowed.set(name, await narrow(values.get(name)!, from, to, `${where}, ${name}`))
+    const copied = [...values.keys()].filter(name => name === 'attention.k' || name === 'attention.v' || isOwnNorm(name, layer))
+    for (const name of copied) narrowed.set(name, await narrow(values.get(name)!, from, to, `${where}, ${name}`))
     forms.set(i, { layer: next, values: narrowed })
   }
   return forms.size > 0 ? withForms(model, forms) : model
@@ -111,9 +112,13 @@ async function narrow(param: ParamValue, from: HeadLayout, to: HeadLayout, where
   return pickHeads(
     param,
     copies.map(([first]) => first),
-    from.headDim,
+    param.weight.shape[0] / from.kvHeads,
   )
 }
+
+/** Whether a parameter norms keys by a gain of each head's own. */
+const isOwnNorm = (name: string, { attention: { config } }: LayerSpec): boolean =>
+  /^attention\.kNorm(\.|$)/.test(name) && ((config.qkNorm as { over?: string } | undefined)?.over ?? 'head') !== 'head'
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
