@@ -11,6 +11,8 @@ import { ggufTokenizer } from './tokenizer.ts'
 import { undone } from './undo.ts'
 
 const MAX_FOLDED = 1 << 16
+/** Keys under any architecture that say how a model came about, not what it computes. */
+const NOTES = new Set(['rope.scaling.finetuned', 'tensor_data_layout'])
 
 /** Opens a GGUF file as a checkpoint in Hugging Face names: rows in half-split rope order, packed tensors left packed. */
 export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, architectures = GGUF_ARCHITECTURES): Promise<Checkpoint> {
@@ -108,7 +110,9 @@ async function configOf(
     folded.set(name, await floats(tensorEntry(source, { name, dtype: 'f32', shape: tensor.shape, byteOffset: tensor.byteOffset }), signal))
   }
   const config = architecture.config(meta, gguf.tensors, folded)
-  const unknown = meta.unread(`${architecture.name}.`).find(key => !Object.hasOwn(architecture.harmless, key))
+  const unknown = meta
+    .unread(`${architecture.name}.`)
+    .find(key => !Object.hasOwn(architecture.harmless, key) && !NOTES.has(key.slice(architecture.name.length + 1)))
   if (unknown)
     throw new AttuneError(
       'ERR_UNSUPPORTED',

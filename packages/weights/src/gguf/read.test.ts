@@ -111,6 +111,16 @@ describe('ggufCheckpoint', () => {
     expect(untied.tensors.has('lm_head.weight')).toBe(true)
   })
 
+  it('takes notes and zeros for what they are', async () => {
+    const notes: [string, MadeValue][] = [
+      ['llama.rope.scaling.finetuned', [7, true]],
+      ['llama.tensor_data_layout', [8, 'Meta AI original pth']],
+      ['llama.expert_count', u32(0)],
+      ['llama.expert_used_count', u32(0)],
+    ]
+    expect((await open(makeGguf([...metadata, ...notes], tensors))).config).toEqual((await open(makeGguf(metadata, tensors))).config)
+  })
+
   it.each([0, 7])('refuses %i heads for 64 values as no size', async heads => {
     await expect(
       open(

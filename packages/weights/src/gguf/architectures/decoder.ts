@@ -39,7 +39,7 @@ export function sizesOf(meta: Metadata, arch: string, tensors: Gguf['tensors']):
   const heads = size('attention.head_count')
   const headDim = size('attention.key_length', hidden / heads)
   same(meta, `${arch}.attention.value_length`, headDim, `keys are ${headDim} wide`)
-  same(meta, `${arch}.expert_count`, 0, 'mixtures of experts in GGUF are not read')
+  for (const key of ['expert_count', 'expert_used_count']) same(meta, `${arch}.${key}`, 0, 'mixtures of experts in GGUF are not read')
   const [bos, eos, pad] = ['bos', 'eos', 'padding'].map(t => meta.number(`tokenizer.ggml.${t}_token_id`))
   return {
     hidden,
@@ -67,6 +67,12 @@ export const familyConfig = (s: Sizes, tensors: Gguf['tensors']): Record<string,
   tie_word_embeddings: !tensors.has('output.weight'),
   vocab_size: s.vocab,
 })
+
+/** Checks that whole heads turn, where the file says how much of them does. */
+export function wholeHeads(meta: Metadata, arch: string, { headDim }: Sizes): object {
+  same(meta, `${arch}.rope.dimension_count`, headDim, `heads are ${headDim} wide`)
+  return {}
+}
 
 /** Refuses a value other than the one that is supported. */
 export function same(meta: Metadata, key: string, want: number, why: string): void {

@@ -1,7 +1,7 @@
 import { AttuneError } from '@attune/tensor'
 import type { Change, Config, Field, GgufArchitecture } from '../architecture.ts'
 import type { Metadata } from '../metadata.ts'
-import { count, DECODER_NAMES, epsilon, familyConfig, optional, real, type Sizes, sizeFields, sizesOf } from './decoder.ts'
+import { count, DECODER_NAMES, epsilon, familyConfig, optional, real, type Sizes, sizeFields, sizesOf, wholeHeads } from './decoder.ts'
 import { ropeFields, ropeOf, ropeSettings } from './rope.ts'
 
 /* https://github.com/ggml-org/llama.cpp/blob/master/conversion/gemma.py: one is added to norms, which Gemma's files hold as what is added to one. */
@@ -14,6 +14,7 @@ const NAMES = {
   'blk.{i}.post_ffw_norm': 'model.layers.{i}.post_feedforward_layernorm',
 }
 const shared = (sizes: Sizes, meta: Metadata, arch: string, tensors: Parameters<GgufArchitecture['config']>[1]) => ({
+  ...wholeHeads(meta, arch, sizes),
   ...familyConfig(sizes, tensors),
   attention_bias: false,
   hidden_activation: 'gelu_pytorch_tanh',

@@ -1,5 +1,5 @@
 import type { GgufArchitecture } from '../architecture.ts'
-import { DECODER_NAMES, epsilon, familyConfig, real, sizeFields, sizesOf } from './decoder.ts'
+import { DECODER_NAMES, epsilon, familyConfig, real, sizeFields, sizesOf, wholeHeads } from './decoder.ts'
 import { ropeFields, ropeOf, ropeSettings } from './rope.ts'
 
 /** Qwen's rows are not reordered. https://github.com/ggml-org/llama.cpp/blob/master/conversion/qwen.py */
@@ -7,8 +7,10 @@ const qwen = (name: 'qwen2' | 'qwen3', architecture: string, names: GgufArchitec
   name,
   types: [name],
   config(meta, tensors, folded) {
-    const { head_dim, ...shared } = familyConfig(sizesOf(meta, name, tensors), tensors)
+    const sizes = sizesOf(meta, name, tensors)
+    const { head_dim, ...shared } = familyConfig(sizes, tensors)
     return {
+      ...wholeHeads(meta, name, sizes),
       architectures: [architecture],
       model_type: name,
       ...shared,
