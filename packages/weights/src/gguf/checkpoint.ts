@@ -48,7 +48,7 @@ export async function ggufCheckpoint(source: ByteSource, signal?: AbortSignal, a
       config,
       tensors,
       ...ggufTokenizer(meta),
-      generationConfig: generationConfig(config),
+      generationConfig: generationConfig(config, meta),
       conversion: conversionOf(meta),
       files: [{ name: source.name, size: source.size }],
       close: () => source.close(),
@@ -136,6 +136,10 @@ function entriesOf(source: ByteSource, tensor: GgufTensor, architecture: GgufArc
   return undone(source, tensor, names, architecture.change?.(stem, kind as 'weight' | 'bias', config))
 }
 
-function generationConfig(config: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(['bos_token_id', 'eos_token_id', 'pad_token_id'].filter(k => config[k] !== undefined).map(k => [k, config[k]]))
+/** Tokens as config.json names them; an answer also ends where the file says that a turn does. */
+function generationConfig(config: Record<string, unknown>, meta: Metadata): Record<string, unknown> {
+  const named = ['bos_token_id', 'eos_token_id', 'pad_token_id'].filter(k => config[k] !== undefined).map(k => [k, config[k]])
+  const ends = [config.eos_token_id, ...['eot', 'eom'].map(t => meta.number(`tokenizer.ggml.${t}_token_id`))]
+  const distinct = [...new Set(ends.filter(id => Number.isSafeInteger(id)))]
+  return { ...Object.fromEntries(named), ...(distinct.length > 1 ? { eos_token_id: distinct } : {}) }
 }

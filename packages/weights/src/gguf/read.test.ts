@@ -111,6 +111,15 @@ describe('ggufCheckpoint', () => {
     expect(untied.tensors.has('lm_head.weight')).toBe(true)
   })
 
+  it('ends answers at every token that the file names for it', async () => {
+    const ends = async (...more: [string, MadeValue][]) =>
+      (await open(makeGguf([...metadata, ...more], tensors))).generationConfig?.eos_token_id
+    const eos: [string, MadeValue] = ['tokenizer.ggml.eos_token_id', u32(1)]
+    expect(await ends(eos)).toBe(1)
+    expect(await ends(eos, ['tokenizer.ggml.eot_token_id', u32(1)])).toBe(1)
+    expect(await ends(eos, ['tokenizer.ggml.eot_token_id', u32(5)])).toEqual([1, 5])
+  })
+
   it('takes notes and zeros for what they are', async () => {
     const notes: [string, MadeValue][] = [
       ['llama.rope.scaling.finetuned', [7, true]],
