@@ -1,4 +1,5 @@
 import { AttuneError } from '@attune/tensor'
+import { PageHolders } from './page-holders.ts'
 
 /** Slots of one (batch row, key head): its pages, and which rows were kept when rows were last evicted. */
 export interface HeadSlots {
@@ -31,27 +32,16 @@ export function headsNow(tables: PageTables, row: number, rows: number, next = r
 const fresh = (): HeadSlots => ({ pages: [], evictedAt: 0 })
 
 /** Who holds which page of one layer's pools. A page holds `size` slots of one key head; several sequences may share it. */
-export class PageTables {
+export class PageTables extends PageHolders {
   readonly #slots = new Map<number, HeadSlots[]>()
-  readonly #references: number[] = []
-  readonly #free: number[] = []
 
   constructor(
     readonly heads: number,
     readonly size: number,
-  ) {}
+  ) {
+    super()
+  }
 
-  /** Pages there must be room for. */
-  get pages(): number {
-    return this.#references.length
-  }
-  get used(): number {
-    return this.#references.length - this.#free.length
-  }
-  /** Pages of several sequences. */
-  get shared(): number {
-    return this.#references.filter(n => n > 1).length
-  }
   rowsHeld = (): number[] => [...this.#slots.keys()]
   of(row: number): readonly HeadSlots[] {
     let s = this.#slots.get(row)
@@ -70,13 +60,13 @@ export class PageTables {
     for (const [h, { pages }] of this.of(row).entries()) {
       const [had, has] = [this.length(row, h, before), this.length(row, h, rows)]
       const written = Math.floor(had / this.size)
-      if (has > had && written < pages.length && this.#references[pages[written]] > 1) {
-        const own = this.#take()
+      if (has > had && written < pages.length && this.isShared(pages[written])) {
+        const own = this.take()
         copies.push([pages[written], own])
-        this.#drop(pages[written])
+        this.release(pages[written])
         pages[written] = own
       }
-      while (pages.length * this.size < has) pages.push(this.#take())
+      while (pages.length * this.size < has) pages.push(this.take())
     }
     return copies
   }
@@ -87,55 +77,35 @@ export class PageTables {
       throw new AttuneError('ERR_UNSUPPORTED', `rows were evicted after row ${gone.evictedAt}; a trim to ${rows} would need them`, { rows })
     for (const [h, { pages }] of this.of(row).entries()) {
       const need = Math.ceil(this.length(row, h, rows) / this.size)
-      for (const page of pages.splice(need)) this.#drop(page)
+      for (const page of pages.splice(need)) this.release(page)
     }
   }
   fork(from: number, to: number): void {
     this.close(to)
     this.#slots.set(
       to,
-      this.of(from).map(s => ({ ...s, pages: s.pages.map(p => this.#share(p)) })),
+      this.of(from).map(s => ({ ...s, pages: s.pages.map(p => this.hold(p)) })),
     )
   }
   close(row: number): void {
-    for (const { pages } of this.#slots.get(row) ?? []) for (const page of pages) this.#drop(page)
+    for (const { pages } of this.#slots.get(row) ?? []) for (const page of pages) this.release(page)
     this.#slots.delete(row)
   }
 
   /** Replaces a head's slots by `kept` ones in pages of its own; returns those pages. */
   evict(row: number, head: number, kept: Int32Array, positions: Int32Array | undefined, rows: number): readonly number[] {
     const slots = this.of(row)[head]
-    for (const page of slots.pages.splice(0)) this.#drop(page)
-    for (let i = 0; i < kept.length; i += this.size) slots.pages.push(this.#take())
+    for (const page of slots.pages.splice(0)) this.release(page)
+    for (let i = 0; i < kept.length; i += this.size) slots.pages.push(this.take())
     slots.kept = kept
     slots.positions = positions
     slots.evictedAt = rows
     return slots.pages
   }
-  /** Renumbers pages without gaps; returns the old number of each. */
-  compact(): number[] {
-    const old = this.#references.flatMap((n, page) => (n > 0 ? [page] : []))
+  override compact(): number[] {
+    const old = super.compact()
     const next = new Map(old.map((page, i) => [page, i]))
     for (const heads of this.#slots.values()) for (const { pages } of heads) for (const [i, p] of pages.entries()) pages[i] = next.get(p)!
-    const counts = old.map(page => this.#references[page])
-    this.#references.splice(0, this.#references.length, ...counts)
-    this.#free.length = 0
     return old
-  }
-  /** One more holder of a page. */
-  hold = (page: number): number => this.#share(page)
-  release = (page: number): void => this.#drop(page)
-
-  #take(): number {
-    const page = this.#free.pop() ?? this.#references.push(0) - 1
-    this.#references[page] = 1
-    return page
-  }
-  #share(page: number): number {
-    this.#references[page]++
-    return page
-  }
-  #drop(page: number): void {
-    if (--this.#references[page] === 0) this.#free.push(page)
   }
 }
