@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
-import { cp } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Browser } from 'playwright-core'
@@ -26,9 +26,33 @@ async function node(...args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, args, { cwd: project, env })).stdout
 }
 
+/** What the README of backend-cpu tells users of Vite to write. */
+async function viteConfig(): Promise<string> {
+  const readme = await readFile(join(root, 'packages/backend-cpu/README.md'), 'utf8')
+  return /^```js\n(\/\/ vite\.config\.js\n.*?)^```$/ms.exec(readme)![1]
+}
+
+/** Vite's development server. */
+async function develop(): Promise<{ url: string; close(): Promise<void> }> {
+  const args = ['node_modules/vite/bin/vite.js', '--host', '127.0.0.1', '--port', '5291']
+  const child = spawn(process.execPath, args, { cwd: project, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' } })
+  const url = await new Promise<string>((done, fail) => {
+    let said = ''
+    child.on('close', code => fail(new Error(`Vite ended with ${code}: ${said}`)))
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', text => {
+        said += text
+        const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(said)
+        if (found) done(found[0])
+      })
+  })
+  return { url, close: async () => void child.kill() }
+}
+
 beforeAll(async () => {
   wasm = JSON.parse(await node('node.mjs', 'wasm', toy))
   await cp(toy, join(project, 'public/toy'), { recursive: true })
+  await writeFile(join(project, 'vite.config.js'), await viteConfig())
   await node('node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn')
   if (!whyNoChromium) browser = await launchChromium()
 })
@@ -47,11 +71,12 @@ test('Node, the native addon of the prebuilt package', async ({ skip }) => {
 })
 
 test.for([
-  { name: 'workers', isolated: true },
-  { name: 'not cross-origin isolated, one thread', isolated: false },
-])('a page that Vite built: $name', async ({ isolated }, { skip }) => {
+  { name: 'built, with workers', threads: 2, open: () => serve(join(project, 'dist'), true) },
+  { name: 'built, not cross-origin isolated, one thread', threads: 1, open: () => serve(join(project, 'dist'), false) },
+  { name: 'by the development server', threads: 2, open: develop },
+])('a page of Vite, $name', async ({ threads, open }, { skip }) => {
   skip(whyNoChromium !== undefined, whyNoChromium)
-  const server = await serve(join(project, 'dist'), isolated)
+  const server = await open()
   const tab = await browser.newPage()
   const errors: string[] = []
   tab.on('pageerror', error => errors.push(String(error)))
@@ -63,5 +88,5 @@ test.for([
   await server.close()
   expect(errors).toEqual([])
   expect(text).toBe(wasm.text)
-  expect(doctor).toMatchObject({ backend: 'wasm', threads: isolated ? 2 : 1 })
+  expect(doctor).toMatchObject({ backend: 'wasm', threads })
 })
