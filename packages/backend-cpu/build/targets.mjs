@@ -5,6 +5,7 @@
  */
 
 const glibc = 'linux-gnu.2.28' // what Node 20 needs itself
+const macos = ['-undefined', 'dynamic_lookup', '-install_name', '@rpath/attune.node'] // else the path where it was linked
 const windows = ['-lapi-ms-win-core-synch-l1-2-0']
 
 /** Every platform with a prebuilt addon. @type {readonly Target[]} */
@@ -13,8 +14,8 @@ export const targets = [
   { os: 'linux', cpu: 'x64', libc: 'musl', abi: 'musl', triple: 'x86_64-linux-musl', kernels: `x86_64-${glibc}`, link: ['-dynamic'] },
   { os: 'linux', cpu: 'arm64', libc: 'glibc', abi: 'gnu', triple: `aarch64-${glibc}`, link: [] },
   { os: 'linux', cpu: 'arm64', libc: 'musl', abi: 'musl', triple: 'aarch64-linux-musl', kernels: `aarch64-${glibc}`, link: ['-dynamic'] },
-  { os: 'darwin', cpu: 'x64', triple: 'x86_64-macos.11.0', link: ['-undefined', 'dynamic_lookup'] },
-  { os: 'darwin', cpu: 'arm64', triple: 'aarch64-macos.11.0', link: ['-undefined', 'dynamic_lookup'] },
+  { os: 'darwin', cpu: 'x64', triple: 'x86_64-macos.11.0', link: macos },
+  { os: 'darwin', cpu: 'arm64', triple: 'aarch64-macos.11.0', link: macos },
   { os: 'win32', cpu: 'x64', triple: 'x86_64-windows-gnu', link: windows },
   { os: 'win32', cpu: 'arm64', triple: 'aarch64-windows-gnu', link: windows },
 ]
