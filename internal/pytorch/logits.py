@@ -13,12 +13,15 @@ worst, wrong = 0.0, 0
 for folder in sorted(f for f in Path(sys.argv[1]).iterdir() if (f / "attune.json").exists()):
     said = json.loads((folder / "attune.json").read_text())
     config = json.loads((folder / "config.json").read_text())
-    kind = getattr(transformers, config["architectures"][0])
+    names = {"MPTForCausalLM": "MptForCausalLM"}  # as old files say it
+    kind = getattr(transformers, names.get(config["architectures"][0], config["architectures"][0]))
+    # Eager attention adds Falcon's linear biases twice, once in the mask.
+    attention = "sdpa" if config["model_type"] == "falcon" and config.get("alibi") else "eager"
     ids = torch.tensor([said["ids"]])
     inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if config.get("is_encoder_decoder") else {})}
 
     def logits(path):
-        model, info = kind.from_pretrained(path, dtype=torch.float32, output_loading_info=True, attn_implementation="eager")
+        model, info = kind.from_pretrained(path, dtype=torch.float32, output_loading_info=True, attn_implementation=attention)
         left = {k: v for k, v in info.items() if v and k in ("missing_keys", "unexpected_keys", "mismatched_keys")}
         with torch.no_grad():
             return model.eval()(**inputs).logits[0], left
