@@ -6,6 +6,7 @@ import {
   type EncoderModel,
   encoderItems,
   headOutput,
+  positionLimit,
   releaseWeights,
   rowsOf,
 } from '@attune/models'
@@ -96,8 +97,7 @@ export class LoadedEncoder {
 
   get #limit(): number {
     const { input } = this.model.spec
-    const positions = input.kind === 'tokens' ? input.embed?.positions : undefined
-    return positions ? positions.rows - positions.first : Number.POSITIVE_INFINITY
+    return input.kind === 'tokens' ? positionLimit(input.embed) : Number.POSITIVE_INFINITY
   }
   #items(given: EncoderGiven): Promise<readonly EncoderItem[]> {
     const reads = Array.isArray(given) && given.some(x => typeof x === 'string')

@@ -13,7 +13,6 @@ export const falcon: ModelDefinition = {
   spec(json) {
     const c = new ConfigReader(json, { aliases: { n_embed: 'hidden_size' } })
     c.ignore('hidden_dropout', 'attention_dropout') // training
-    c.ignore('auto_map') // Python classes for this model type
     c.only('apply_residual_connection_post_layernorm', false)
     const dim = c.count('hidden_size', 4544)
     const heads = c.count('num_attention_heads', 71)

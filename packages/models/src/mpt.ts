@@ -17,7 +17,7 @@ export const mpt: ModelDefinition = {
   spec(json, tensors) {
     const c = new ConfigReader(json, { aliases: { num_attention_heads: 'n_heads', hidden_size: 'd_model', num_hidden_layers: 'n_layers' } })
     c.ignore('resid_pdrop', 'emb_pdrop', 'embedding_fraction', 'init_config', 'init_device', 'fc_type', 'verbose') // training
-    c.ignore('auto_map', 'tokenizer_name') // Python classes for this model type
+    c.ignore('tokenizer_name')
     c.ignore('learned_pos_emb') // linear biases take their place
     const dim = c.count('d_model', 2048)
     const bias = !c.flag('no_bias', true) && holds(tensors, ['norm_f.bias', 'blocks.0.attn.Wqkv.bias'])

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Variant } from '@attune/attention'
+import { isVariant, type Variant } from '@attune/attention'
 import * as heads from '@attune/attention-heads'
 import * as latent from '@attune/attention-latent'
 import * as linear from '@attune/attention-linear'
@@ -11,7 +11,6 @@ import { diskFolder } from '@attune/weights/node'
 import type { Definition } from '../src/index.ts'
 import * as types from '../src/index.ts'
 
-const isVariant = (x: unknown): x is Variant => typeof x === 'object' && x !== null && 'bridges' in x && 'state' in x && 'forward' in x
 const isDefinition = (x: unknown): x is AnyDefinition => typeof x === 'object' && x !== null && 'type' in x && 'layout' in x && 'spec' in x
 const root = fileURLToPath(new URL('fixtures/', import.meta.url))
 

@@ -8,7 +8,6 @@ export function parseJson(
   base = 0,
 ): { value: Record<string, unknown>; offsets: Map<string, number> } {
   let text: string
-  let value: unknown
   const deep = tooDeep(bytes)
   if (deep >= 0) throw formatError(file, field, base + deep, `nested more than ${DEEPEST} deep`)
   try {
@@ -16,11 +15,7 @@ export function parseJson(
   } catch (cause) {
     throw formatError(file, field, base, 'not UTF-8', {}, cause)
   }
-  try {
-    value = parse(text)
-  } catch (cause) {
-    throw formatError(file, field, base, (cause as Error).message, {}, cause)
-  }
+  const value = jsonOf(file, text, field, base)
   if (!isObject(value)) throw formatError(file, field, base, 'not a JSON object')
   return { value, offsets: keys(file, text, base) }
 }
@@ -39,6 +34,15 @@ function tooDeep(bytes: Uint8Array): number {
     } else if (byte === 0x7d || byte === 0x5d) depth--
   }
   return -1
+}
+
+/** Any JSON value of a text. Errors: `ERR_FORMAT`. */
+export function jsonOf(file: string, text: string, field = 'JSON', base = 0): unknown {
+  try {
+    return parse(text)
+  } catch (cause) {
+    throw formatError(file, field, base, (cause as Error).message, {}, cause)
+  }
 }
 
 /** Python writes NaN and Infinity as bare words, which JSON lacks: they become null and infinite numbers. */

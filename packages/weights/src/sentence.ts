@@ -1,5 +1,6 @@
 import { AttuneError } from '@attune/tensor'
 import { formatError } from './error.ts'
+import { jsonOf } from './json.ts'
 
 /** What files beside a sentence encoder say of its embeddings. */
 export interface SentenceSettings {
@@ -22,10 +23,10 @@ const STEPS = ['Transformer', 'Pooling', 'Normalize']
 export function sentenceSettings(files: Readonly<Record<string, string | undefined>>): SentenceSettings | undefined {
   const { [POOLING_FILE]: pooling, [MODULES_FILE]: modules, [LENGTH_FILE]: length } = files
   if (pooling === undefined && modules === undefined) return undefined
-  const maxTokens = length === undefined ? undefined : (json(LENGTH_FILE, length) as { max_seq_length?: unknown })?.max_seq_length
+  const maxTokens = length === undefined ? undefined : (jsonOf(LENGTH_FILE, length) as { max_seq_length?: unknown })?.max_seq_length
   return {
-    ...(pooling === undefined ? {} : { pooling: poolingOf(json(POOLING_FILE, pooling)) }),
-    ...(modules === undefined ? {} : { normalise: normalises(json(MODULES_FILE, modules)) }),
+    ...(pooling === undefined ? {} : { pooling: poolingOf(jsonOf(POOLING_FILE, pooling)) }),
+    ...(modules === undefined ? {} : { normalise: normalises(jsonOf(MODULES_FILE, modules)) }),
     ...(typeof maxTokens === 'number' && Number.isInteger(maxTokens) && maxTokens > 0 ? { maxTokens } : {}),
   }
 }
@@ -62,12 +63,4 @@ function normalises(modules: unknown): boolean {
       step: other,
     })
   return steps.includes('Normalize')
-}
-
-function json(file: string, text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw formatError(file, 'JSON', 0, (cause as Error).message, {}, cause)
-  }
 }
