@@ -7,7 +7,7 @@ const all = ['*']
 
 /**
  * The ladder of the architecture: each package (or pattern) and the packages it may import. The first line that fits counts.
- * Between the four users of models the order is generate, evaluate, convert, train.
+ * Between the three users of models the order is generate, evaluate, convert.
  * @type {[string, string[]][]}
  */
 export const ladder = [
@@ -28,9 +28,8 @@ export const ladder = [
   ['generate', models],
   ['evaluate', [...models, 'generate']],
   ['convert', [...models, 'generate', 'evaluate']],
-  ['train', [...models, 'generate', 'evaluate', 'convert']],
   ['testing', [...models, 'backend-*', 'generate', 'evaluate', 'convert']],
-  ['kit', [...models, 'generate', 'evaluate', 'convert', 'train']],
+  ['kit', [...models, 'generate', 'evaluate', 'convert']],
   ['zoo', [...models, 'kit']],
   ['create-variant', []],
   ['attune', all],

@@ -5,6 +5,7 @@ import { mapWith, type Tensor } from '@attune/tensor'
 import { headBridges } from './bridges.ts'
 import { headNorm, headNormParams } from './head-norm.ts'
 
+/** Sizes and settings of grouped heads: `dim` is the stream, `headDim` numbers of each of `heads` queries and `kvHeads` keys and values. */
 export interface GqaConfig {
   readonly dim: number
   readonly heads: number

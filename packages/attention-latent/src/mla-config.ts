@@ -1,5 +1,6 @@
 import { AttuneError } from '@attune/tensor'
 
+/** Sizes and settings of latent attention, in numbers per head unless said. */
 export interface MlaConfig {
   readonly dim: number
   readonly heads: number

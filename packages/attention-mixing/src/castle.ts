@@ -7,6 +7,7 @@ import { identity, numbers } from './bridge-identity.ts'
 import { attendSlots, ofEarlierSlots } from './slot-scores.ts'
 import { inChunks } from './step-chunks.ts'
 
+/** Sizes of CASTLE: heads in numbers. */
 export interface CastleConfig {
   readonly dim: number
   readonly heads: number

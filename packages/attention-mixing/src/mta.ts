@@ -7,6 +7,7 @@ import { AttuneError, dense, mapExpr, mapWith, type Tensor } from '@attune/tenso
 import { mixOver } from './attend-mixed.ts'
 import { identity, numbers, unit } from './bridge-identity.ts'
 
+/** Sizes of multi-token attention: heads in numbers, convolutions in rows and heads. */
 export interface MtaConfig extends Pick<GqaConfig, 'dim' | 'heads' | 'kvHeads' | 'headDim'> {
   /** Logits are convolved over the last `queryTaps` queries and `keyTaps` (odd) neighbouring keys, per head. */
   readonly queryTaps?: number

@@ -6,6 +6,7 @@ import { productsThrough, reflected, through } from './reflections.ts'
 import { attendSlots } from './slot-scores.ts'
 import { inChunks } from './step-chunks.ts'
 
+/** Sizes and settings of PaTH: heads in numbers. */
 export interface PathConfig {
   readonly dim: number
   readonly heads: number

@@ -6,6 +6,7 @@ import { AttuneError, dense, mapWith, type Tensor } from '@attune/tensor'
 import { pickBlocks, slotsOf } from './block-lists.ts'
 import { compressedWeights, sharedStrides } from './nsa-select.ts'
 
+/** Sizes of NSA: heads in numbers, blocks and windows in rows. */
 export interface NsaConfig {
   readonly dim: number
   readonly heads: number

@@ -12,13 +12,18 @@ export type MaskSpec =
   /** Everything (encoders). */
   | { readonly kind: 'full' }
 
+/** A query sees its own row and those before it. */
 export const causal: Expr = k.row.le(q.row)
+/** A query sees the last `size` rows, its own included, and the first `sinks`. */
 export const window = (size: number, sinks = 0): Expr => {
   const near = q.row.sub(k.row).lt(size)
   return causal.and(sinks > 0 ? near.or(k.row.lt(sinks)) : near)
 }
+/** A query sees the rows of its own block of `size` up to itself. */
 export const chunked = (size: number): Expr => causal.and(q.row.idiv(size).eq(k.row.idiv(size)))
+/** A query sees rows at most `distance` before or after its own. */
 export const near = (distance: number): Expr => q.row.sub(k.row).le(distance).and(k.row.sub(q.row).le(distance))
+/** A query sees every row. */
 export const full: Expr = constant(true)
 
 /** The Expr a mask's data stands for. */

@@ -62,6 +62,7 @@ export interface RowsOptions {
   readonly rotary?: true | { readonly at: number; readonly dims: number }
 }
 
+/** A part with a row of `width` numbers per token and head, such as keys; it grows with its axis. */
 export const rows = (
   heads: number,
   width: number,
@@ -76,14 +77,18 @@ export const rows = (
   reads,
   rotary: rotary === true ? { at: 0, dims: width } : rotary,
 })
+/** A part with a row per block of another part’s rows, such as compressed keys. */
 export const pool = (heads: number, width: number, options: Pick<PoolKind, 'size' | 'stride' | 'of' | 'by'>): PoolKind => ({
   kind: 'pool',
   heads,
   width,
   ...options,
 })
+/** A part of fixed shape that every token is folded into, such as a recurrent state. */
 export const fold = (...shape: number[]): FoldKind => ({ kind: 'fold', shape })
+/** A part of the last `count` inputs of `width` numbers, such as those of a short convolution. */
 export const tail = (count: number, width: number): TailKind => ({ kind: 'tail', count, width })
+/** The part `name` of an earlier layer, read and not kept again. */
 export const borrow = (layer: number, name: string): BorrowKind => ({ kind: 'borrow', layer, name })
 
 export type KindOf<K extends StateKind['kind']> = Extract<StateKind, { kind: K }>

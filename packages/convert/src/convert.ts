@@ -10,6 +10,7 @@ import type { StreamStore } from './stream.ts'
 import { type LayerForm, type Needs, type Visit, walk } from './walk.ts'
 import { windowsOf } from './windows.ts'
 
+/** What a conversion runs on and is calibrated with. Ids are token ids of the source model. */
 export interface ConvertOptions {
   /** Runs the calibration; needed unless every step is exact and nothing is measured. */
   readonly device?: Device
@@ -34,6 +35,7 @@ export interface ConvertProgress {
   readonly layers: number
 }
 
+/** A converted model beside what is known of the change: its plan and a report per layer. */
 export interface Conversion {
   /** Shares every weight that was not touched; converted weights are made when their bytes are asked for. */
   readonly model: Model

@@ -21,6 +21,7 @@ export function folderType(dtype: ExportDType = 'as-stored'): FolderType | undef
   })
 }
 
+/** How a model is written as a folder. */
 export interface ExportOptions {
   /**
    * Element type of every tensor. Default `as-stored`: as the source has the tensor; where it has none of that name, as most of the source.

@@ -6,6 +6,7 @@ import { StopWatch } from './stop.ts'
 import type { Tokenizer } from './tokenizer.ts'
 import { type TokenizerLike, tokenizerOf } from './transformers-js.ts'
 
+/** How an answer is drawn and when it ends. */
 export interface GenerateOptions extends SampleOptions {
   /** Most new tokens. */
   readonly maxTokens?: number

@@ -30,6 +30,7 @@ export interface KitOptions {
   /** Brings back per-layer variants that a converted folder records beside its config. */
   readonly restore?: (checkpoint: Checkpoint, model: Model) => Promise<Model>
 }
+/** How a reference is opened. */
 export interface OpenOptions {
   readonly signal?: AbortSignal
   /** Told of a model by its headers before its weights are downloaded; what it throws stops that. */
@@ -49,6 +50,7 @@ export interface LoadEncoderOptions extends LoadingOptions {
   onProgress?(done: number, total: number): void
 }
 
+/** How a language model is loaded: its weights, its device, its cache and its tokenizer. */
 export interface LoadModelOptions extends LoadingOptions, RunnerOptions {
   readonly device?: Device | string
   readonly cache?: CacheManager
@@ -191,4 +193,5 @@ export class Kit {
   }
 }
 
+/** A kit of parts. Errors: `ERR_ARGUMENT` for a part twice or of another kind, or without a device. */
 export const createKit = (options: KitOptions): Kit => new Kit(options)

@@ -14,6 +14,7 @@ import { AttuneError, type Device } from '@attune/tensor'
 import { type Checkpoint, type SentenceSettings, sentenceSettings } from '@attune/weights'
 import { pooled } from './pooled.ts'
 
+/** How texts become vectors. */
 export interface EmbedOptions {
   /** What a text's token states become; by the model's files, else their mean. */
   readonly pooling?: SentenceSettings['pooling']

@@ -1,6 +1,7 @@
 import type { CacheManager } from '@attune/cache'
 import type { Storage } from '@attune/tensor'
 
+/** How a runner keeps the past and cuts its steps. */
 export interface RunnerOptions {
   /** How the past is kept. Default: a ring where a layer's mask allows it, else contiguous. */
   readonly cache?: CacheManager

@@ -13,6 +13,7 @@ import type { WorkFolder } from '../work-folder.ts'
 import { diskWork, isGguf } from './disk-work.ts'
 import { checkTarget } from './export-folder.ts'
 
+/** As `ConvertOptions`, and how the folder and its journal are kept. */
 export interface ConvertFolderOptions extends Omit<ConvertOptions, 'spill' | 'onProgress'> {
   /** Of the result, as for `exportModel`. */
   readonly write?: Omit<ExportOptions, 'conversion' | 'calibration' | 'signal'>

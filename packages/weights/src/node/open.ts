@@ -21,6 +21,7 @@ export type ModelEvent =
   | { readonly kind: 'progress'; readonly source: string; readonly file: string; readonly loaded: number; readonly total?: number }
   | { readonly kind: 'found'; readonly source: string; readonly model: string }
 
+/** Where to look for a model, and who is told of it. */
 export interface OpenOptions extends HubAccess {
   /** Folder to keep models in; default `ATTUNE_CACHE`, else ~/.cache/attune. */
   cache?: string
