@@ -23,10 +23,14 @@ const { values } = parseArgs({
 })
 const folder = fileURLToPath(new URL('.', import.meta.url))
 if (!existsSync(join(folder, 'node_modules')))
-  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--no-workspaces'], {
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  })
+  execFileSync(
+    'npm',
+    ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--no-workspaces', '--no-package-lock'],
+    {
+      stdio: 'inherit',
+      shell: process.platform === 'win32',
+    },
+  )
 const rounds = Number(values.rounds)
 const only = values.only?.split(',')
 const results = []
