@@ -33,7 +33,9 @@ if (!existsSync(join(folder, 'node_modules')))
   )
 const rounds = Number(values.rounds)
 const only = values.only?.split(',')
+/** @type {Awaited<ReturnType<typeof compared>>[]} */
 const results = []
+const file = join(root, 'internal/bench/results/peers.json')
 for (const threads of values.threads.split(',').map(Number))
   for (const task of tasks) {
     if (only && !only.includes(task.task)) continue
@@ -43,13 +45,12 @@ for (const threads of values.threads.split(',').map(Number))
     try {
       const result = await compared({ ...task, params }, threads)
       results.push(result)
+      writeFileSync(file, `${JSON.stringify({ when: new Date().toISOString(), machine: machine(), rounds, results }, null, 1)}\n`)
       console.log(lineOf(result))
     } catch (error) {
       console.log(`${task.title}: ${/** @type {Error} */ (error).message}`)
     }
   }
-const file = join(root, 'internal/bench/results/peers.json')
-writeFileSync(file, `${JSON.stringify({ when: new Date().toISOString(), machine: machine(), rounds, results }, null, 1)}\n`)
 console.log(`written to ${file}`)
 
 /** Where the weights are, and the prompt's ids. @param {import('./tasks.mjs').Task} task */
