@@ -1,7 +1,7 @@
 import type { Method } from './bridge-parts.ts'
-import type { GqaConfig } from './gqa.ts'
 import { originsOf } from './head-layout.ts'
 import { named, pickHeads } from './head-mix.ts'
+import { overOf } from './head-norm.ts'
 
 /** Each target head is a copy of the source head its queries read. Weights stay as they are stored, packed or not. */
 export const repeat: Method = {
@@ -28,6 +28,3 @@ export const repeat: Method = {
     ])
   },
 }
-
-/** What the norm of queries and keys goes over: one head where there is none. */
-const overOf = ({ qkNorm }: GqaConfig) => qkNorm?.over ?? 'head'

@@ -4,6 +4,9 @@ import type { GqaConfig } from './gqa.ts'
 
 type HeadNorm = NonNullable<GqaConfig['qkNorm']>
 
+/** What a norm of queries and keys goes over: one head where there is none. */
+export const overOf = ({ qkNorm }: Pick<GqaConfig, 'qkNorm'>): 'head' | 'own' | 'all' => qkNorm?.over ?? 'head'
+
 /** Parameters of a norm over (heads, d). */
 export function headNormParams(spec: HeadNorm, heads: number, headDim: number): NormParams {
   const { over = 'head' } = spec

@@ -50,23 +50,17 @@ export async function folderForm(model: Model, { config, tensors }: Source): Pro
   for (const count of new Set([undefined, known, heads[0]])) {
     const wide = await attempt(() => uniform(model, said, count))
     if (!wide) continue
-    for (const number of wide.kvHeads === undefined || wide.kvHeads === known ? [{}] : numbersOf(wide.kvHeads)) {
-      const form = await attempt(async () => checked({ ...wide, config: { ...config, ...number } }, tensors))
-      if (form) return form
-    }
+    const number = wide.kvHeads === undefined || wide.kvHeads === known ? {} : numberOf(model, wide.kvHeads, config)
+    const form = await attempt(async () => checked({ ...wide, config: { ...config, ...number } }, tensors))
+    if (form) return form
   }
   const [error] = refusals
   throw new AttuneError('ERR_UNSUPPORTED', `${error.message}; as a DeepSeek folder: ${deepseek}`, error.data, error)
 }
 
-/** How configs say the number of key-value heads; what a type makes of them is read back. */
-const numbersOf = (kvHeads: number): Readonly<Record<string, unknown>>[] => [
-  { num_key_value_heads: kvHeads },
-  { num_kv_heads: kvHeads },
-  { multi_query: kvHeads === 1 },
-  { multi_query: kvHeads === 1, num_kv_heads: kvHeads },
-  { multi_query: kvHeads === 1, num_key_value_heads: kvHeads },
-]
+/** How a type's config says the number of key-value heads. */
+const numberOf = ({ definition }: Model, count: number, config: Source['config']): Readonly<Record<string, unknown>> =>
+  definition.kvHeads?.(count, config) ?? { num_key_value_heads: count }
 
 /**
  * Refuses a plan whose result no folder could hold, before anything is converted; shapes are enough where layers become heads again.

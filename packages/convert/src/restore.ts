@@ -1,4 +1,4 @@
-import { type HeadLayout, headsOf, pickHeads } from '@attune/attention-heads'
+import { type HeadLayout, headsOf, overOf, pickHeads } from '@attune/attention-heads'
 import type { LayerSpec, Model } from '@attune/models'
 import { type ParamValue, underPrefix, walkParams, weightShape } from '@attune/nn'
 import { AttuneError } from '@attune/tensor'
@@ -118,7 +118,7 @@ async function narrow(param: ParamValue, from: HeadLayout, to: HeadLayout, where
 
 /** Whether a parameter norms keys by a gain of each head's own. */
 const isOwnNorm = (name: string, { attention: { config } }: LayerSpec): boolean =>
-  /^attention\.kNorm(\.|$)/.test(name) && ((config.qkNorm as { over?: string } | undefined)?.over ?? 'head') !== 'head'
+  /^attention\.kNorm(\.|$)/.test(name) && overOf(config) !== 'head'
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false

@@ -1,5 +1,5 @@
 import { type HeadLayout, headsOf } from '@attune/attention-heads'
-import type { DecoderSpec, LayerSpec, Model } from '@attune/models'
+import { type DecoderSpec, headsVariant, type LayerSpec, type Model } from '@attune/models'
 import { AttuneError } from '@attune/tensor'
 import { convert } from './convert.ts'
 import type { Plan } from './plan.ts'
@@ -27,7 +27,7 @@ export async function uniform(model: Model, source: DecoderSpec, count?: number)
   let kvHeads = count ?? 1
   while (!fits(kvHeads)) kvHeads++
   const groups = Array.from({ length: heads }, (_, h) => Math.floor((h * kvHeads) / heads))
-  const to = kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
+  const to = headsVariant(heads, kvHeads)
   const widen = model.spec.layers.flatMap(({ attention: { variant, config } }, i) => {
     const same = variant === to && !('headMap' in config) && all[i]?.map.every((g, h) => g === groups[h])
     return same || !all[i] ? [] : [i]

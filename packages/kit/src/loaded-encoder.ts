@@ -47,16 +47,13 @@ export class LoadedEncoder {
     return (this.#tokenizer ??= loadTokenizer(this.checkpoint))
   }
 
-  /** One embedding (dim) per text or item, in order. Errors: `ERR_UNSUPPORTED` for a pooling that files ask for and that is not known. */
+  /** One embedding (dim) per text or item, in order. Errors: `ERR_UNSUPPORTED` for a pooling that files ask for and that is not known, `ERR_ARGUMENT`. */
   async embed(given: EncoderGiven, options: EmbedOptions = {}): Promise<Float32Array[]> {
-    const {
-      pooling = 'mean',
-      normalise = true,
-      maxTokens,
-      batch = 32,
-      signal,
-    } = { ...sentenceSettings(this.checkpoint.sentence ?? {}), ...options }
-    const items = (await this.#items(given)).map(item => shortened(item, maxTokens ?? this.#limit))
+    const filed = sentenceSettings(this.checkpoint.sentence ?? {})
+    const { pooling = filed?.pooling ?? 'mean', normalise = filed?.normalise ?? true, batch = 32, signal } = options
+    const longest = whole('maxTokens', Math.min(options.maxTokens ?? filed?.maxTokens ?? this.#limit, this.#limit))
+    const items = (await this.#items(given)).map(item => shortened(item, longest))
+    whole('batch', batch)
     // Texts of like length run together.
     const order = items.map((_, i) => i).sort((a, b) => lengthOf(items[a]) - lengthOf(items[b]))
     const out = new Array<Float32Array>(items.length)
@@ -106,6 +103,10 @@ export class LoadedEncoder {
   }
 }
 
+function whole(name: string, x: number): number {
+  if (x === Number.POSITIVE_INFINITY || (Number.isInteger(x) && x > 0)) return x
+  throw new AttuneError('ERR_ARGUMENT', `${name} must be a whole number above 0, got ${x}`, { [name]: x })
+}
 const lengthOf = (item: EncoderItem): number => ('ids' in item ? item.ids.length : 0)
 
 function shortened(item: EncoderItem, most: number): EncoderItem {

@@ -16,6 +16,10 @@ export interface TensorNames {
 }
 
 /** A language model. */
-export type ModelDefinition = Definition<DecoderSpec> & { readonly kind?: 'decoder' }
+export type ModelDefinition = Definition<DecoderSpec> & {
+  readonly kind?: 'decoder'
+  /** Keys of a config that say `count` key-value heads in every layer; `num_key_value_heads` where absent. */
+  kvHeads?(count: number, config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>
+}
 /** A model that reads whole sequences at once. */
 export type EncoderDefinition = Definition<EncoderSpec> & { readonly kind: 'encoder' }

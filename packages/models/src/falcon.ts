@@ -44,6 +44,8 @@ export const falcon: ModelDefinition = {
     c.finish()
     return spec
   },
+  kvHeads: (count, { new_decoder_architecture: grouped, num_kv_heads: counted }) =>
+    grouped ? { num_kv_heads: count } : { multi_query: count === 1, ...(counted == null || count === 1 ? {} : { num_kv_heads: count }) },
   layout({ layers: [{ attention, parallel }] }) {
     const { heads, headDim } = attention.config as Record<'heads' | 'headDim', number>
     const kvHeads = kvHeadsOf(attention)

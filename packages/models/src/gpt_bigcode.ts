@@ -3,7 +3,7 @@ import { ConfigReader } from './config-reader.ts'
 import type { ModelDefinition } from './definition.ts'
 import { computed, fused, headOf, normRules, same, under } from './file-names.ts'
 import { GPT_ALIASES, gptCounts } from './gpt-config.ts'
-import { headsAttention } from './heads-config.ts'
+import { headsAttention, kvHeadsOf } from './heads-config.ts'
 import type { DecoderSpec, LayerSpec } from './spec.ts'
 
 /** GPT-BigCode, the architecture of SantaCoder and StarCoder: GPT-2 with one key head. https://arxiv.org/abs/2301.03988 */
@@ -48,10 +48,14 @@ export const gptBigcode: ModelDefinition = {
     c.finish()
     return spec
   },
+  kvHeads: (count, config) => ({
+    multi_query: count === 1,
+    ...('num_key_value_heads' in config ? { num_key_value_heads: count } : {}),
+  }),
   layout({ dim, layers: [{ attention }] }) {
     const { heads, headDim } = attention.config as { heads: number; headDim: number }
     // With a key head for each query head, those of one head lie together.
-    const [heights, groups] = attention.variant === 'mqa' ? [[dim, headDim, headDim], 1] : [[headDim, headDim, headDim], heads]
+    const [heights, groups] = kvHeadsOf(attention) === 1 ? [[dim, headDim, headDim], 1] : [[headDim, headDim, headDim], heads]
     return layout([
       ...under('transformer.', at => [
         same(`${at}wte`, 'embed'),

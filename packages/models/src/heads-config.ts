@@ -28,9 +28,13 @@ export function headsAttention(
   more: Readonly<Record<string, unknown>>,
 ): Pick<LayerSpec['attention'], 'variant' | 'config'> {
   const { kvHeads, ...same } = counts
-  if (kvHeads === counts.heads) return { variant: 'mha', config: { ...same, ...more } }
-  return kvHeads === 1 ? { variant: 'mqa', config: { ...same, ...more } } : { variant: 'gqa', config: { ...counts, ...more } }
+  const variant = headsVariant(counts.heads, kvHeads)
+  return { variant, config: { ...(variant === 'gqa' ? counts : same), ...more } }
 }
+
+/** The variant that so many query heads over so many key heads are. */
+export const headsVariant = (heads: number, kvHeads: number): 'mha' | 'mqa' | 'gqa' =>
+  kvHeads === heads ? 'mha' : kvHeads === 1 ? 'mqa' : 'gqa'
 
 /** Key heads of what `headsAttention` makes. */
 export function kvHeadsOf({ variant, config }: Pick<LayerSpec['attention'], 'variant' | 'config'>): number {
